@@ -23,7 +23,10 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def make_route(monkeypatch: pytest.MonkeyPatch) -> MakeRoute:
-    """Return a function that creates a route to a receiver: a webhook, or an Apprise channel with `service="json"`."""
+    """Return a function that creates a route to a test server.
+
+    The route is a webhook by default and an Apprise channel with `service="json"`.
+    """
 
     def make(receiver: Receiver, name: str = "hook", service: str = "webhook", **settings: Any) -> Route:
         variable = f"URL_OF_{name.upper()}"

@@ -1,4 +1,4 @@
-"""A real HTTP server that receives alerts, and fails on demand."""
+"""HTTP servers that receive alerts in tests: one with scripted status codes, and one that never ends its response."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Received:
-    """One request."""
+class ReceivedRequest:
+    """A request that a test server received."""
 
     path: str
     headers: dict[str, str]
@@ -29,17 +29,19 @@ class Received:
 
 @dataclass
 class Receiver:
-    """The received requests, and the status codes of the next responses.
+    """The requests that a test server received, and the settings of its next responses.
 
-    Without a status code in `answers`, the response is 200. The status code 0 closes the connection.
+    `status_codes` holds the status codes of the next responses; after the last, the server returns 200. The status
+    code 0 closes the connection without a response. The server calls `before_response` and waits for `delay_s`
+    seconds before each response.
     """
 
     url: str
-    received: list[Received] = field(default_factory=list)
-    answers: list[int] = field(default_factory=list)
+    received: list[ReceivedRequest] = field(default_factory=list)
+    status_codes: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
-    hold: float = 0.0
-    meanwhile: Callable[[], None] = lambda: None
+    delay_s: float = 0.0
+    before_response: Callable[[], None] = lambda: None
 
     @property
     def keys(self) -> list[str]:
@@ -48,15 +50,15 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """Run a receiver until the block ends."""
+    """Run a test server while the `with` block runs, and yield its received requests and its settings."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            receiver.received.append(Received(self.path, dict(self.headers.items()), body, self.command))
-            receiver.meanwhile()
-            time.sleep(receiver.hold)
-            status = receiver.answers.pop(0) if receiver.answers else 200
+            receiver.received.append(ReceivedRequest(self.path, dict(self.headers.items()), body, self.command))
+            receiver.before_response()
+            time.sleep(receiver.delay_s)
+            status = receiver.status_codes.pop(0) if receiver.status_codes else 200
             if status == 0:
                 self.connection.close()
                 return
@@ -85,20 +87,20 @@ def receiving() -> Iterator[Receiver]:
 
 
 @contextmanager
-def dripping() -> Iterator[Receiver]:
-    """Run a server that sends one byte of an endless header every tenth of a second."""
+def slow_headers() -> Iterator[Receiver]:
+    """Run a server that sends an endless response header, one byte every tenth of a second."""
     server = socket.create_server(("127.0.0.1", 0))
-    over = threading.Event()
+    stopped = threading.Event()
 
     def serve() -> None:
-        while not over.is_set():
+        while not stopped.is_set():
             try:
                 connection, _ = server.accept()
             except OSError:
                 return
             with connection, suppress(OSError):
                 connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-                while not over.wait(0.1):
+                while not stopped.wait(0.1):
                     connection.sendall(b"x")
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -106,6 +108,6 @@ def dripping() -> Iterator[Receiver]:
     try:
         yield Receiver(f"http://127.0.0.1:{server.getsockname()[1]}/hook")
     finally:
-        over.set()
+        stopped.set()
         server.close()
         thread.join(timeout=5)

@@ -20,7 +20,7 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 
 from ..conftest import Clock
 from .conftest import SECRET, MakeRoute, configured, sample_alert
-from .receiver import Receiver, dripping, receiving
+from .receiver import Receiver, receiving, slow_headers
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -48,14 +48,14 @@ def test_alert_is_sent_once_and_signed(
     hook = make_route(receiver)
     assert run_delivery(database, clock, hook).sent == 1
     assert run_delivery(database, clock, hook).sent == 0
-    (arrived,) = receiver.received
-    headers = arrived.headers
-    signed = f"{headers['Webhook-Id']}.{headers['Webhook-Timestamp']}.".encode() + arrived.body
-    wanted = base64.b64encode(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()).decode()
-    assert headers["Webhook-Signature"] == f"v1,{wanted}"
-    assert headers["Idempotency-Key"] == arrived.document["id"]
-    assert [alert["id"] for alert in arrived.document["alerts"]] == ["one"]
-    assert arrived.document["alerts"][0]["facts"] == {"Spent": "$545.00"}
+    (request,) = receiver.received
+    headers = request.headers
+    signed = f"{headers['Webhook-Id']}.{headers['Webhook-Timestamp']}.".encode() + request.body
+    expected_signature = base64.b64encode(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()).decode()
+    assert headers["Webhook-Signature"] == f"v1,{expected_signature}"
+    assert headers["Idempotency-Key"] == request.document["id"]
+    assert [alert["id"] for alert in request.document["alerts"]] == ["one"]
+    assert request.document["alerts"][0]["facts"] == {"Spent": "$545.00"}
 
 
 def test_same_alert_is_recorded_once(connection: Connection, clock: Clock) -> None:
@@ -71,30 +71,30 @@ def test_acknowledged_alert_is_never_sent(
     assert states(connection) == []
 
 
-def test_failed_test_alert_leaves_nothing_to_retry(
+def test_failed_test_alert_is_dropped_and_earlier_alerts_stay_pending(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     hook = make_route(receiver)
     record(connection, clock, "earlier")
     delivery.route(database, [hook], clock.now + MINUTE)
-    receiver.answers = [500]
+    receiver.status_codes = [500]
     results = delivery.send_test(database, [hook], "", None, clock)
     assert results == {"hook": "the webhook answered 500"}
     assert sorted(states(connection)) == [("hook", "dropped", 1), ("hook", "waiting", 0)]
     assert delivery.send_test(database, [hook], "hook", None, clock) == {"hook": None}
     assert delivery.send_test(database, [hook], "another", None, clock) == {}
-    assert run_delivery(database, clock, hook).sent == 1  # only the earlier alert
+    assert run_delivery(database, clock, hook).sent == 1  # The failed test alert is not sent again.
     assert outbox.delivery_states(connection) == []
     assert outbox.requeue_dead(connection, clock.now) == 0
     assert [request.document["alerts"][0]["kind"] for request in receiver.received] == ["test", "test", "anomaly"]
 
 
-@pytest.mark.parametrize("trouble", [500, 429, 302, 404, 0])
+@pytest.mark.parametrize("status", [500, 429, 302, 404, 0])
 def test_failed_message_is_sent_again_with_the_same_key(
-    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute, trouble: int
+    database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute, status: int
 ) -> None:
     record(connection, clock, "one")
-    receiver.answers = [trouble, trouble]
+    receiver.status_codes = [status, status]
     hook = make_route(receiver)
     for _ in range(2):
         done = run_delivery(database, clock, hook)
@@ -110,7 +110,7 @@ def test_retry_delay_doubles_and_respects_retry_after(
 ) -> None:
     record(connection, clock, "one")
     hook = make_route(receiver)
-    receiver.answers = [503] * 50
+    receiver.status_codes = [503] * 50
     waits = []
     for _ in range(4):
         run_delivery(database, clock, hook)
@@ -135,7 +135,7 @@ def test_hanging_channel_does_not_delay_other_channels(
     monkeypatch.setattr(channels, "TIMEOUT_S", 0.3)
     record(connection, clock, "one")
     with receiving() as hanging:
-        hanging.hold = 1.0
+        hanging.delay_s = 1.0
         done = run_delivery(database, clock, make_route(hanging, "hanging"), make_route(receiver, "well"))
         assert (done.sent, done.failed) == (1, {"hanging": "the webhook did not answer within 0.3 seconds"})
         assert states(connection) == [("hanging", "waiting", 1), ("well", "delivered", 1)]
@@ -146,7 +146,7 @@ def test_message_is_given_up_after_three_days_and_can_be_retried(
 ) -> None:
     record(connection, clock, "one")
     hook = make_route(receiver)
-    receiver.answers = [500] * 100
+    receiver.status_codes = [500] * 100
     run_delivery(database, clock, hook)
     clock.now += dt.timedelta(days=4)
     run_delivery(database, clock, hook)
@@ -157,7 +157,7 @@ def test_message_is_given_up_after_three_days_and_can_be_retried(
     (state,) = outbox.delivery_states(connection)
     assert (state.channel, state.waiting, state.dead) == ("hook", 0, 1)
     assert state.last_error == "the webhook answered 500"
-    receiver.answers = [500]
+    receiver.status_codes = [500]
     assert outbox.requeue_dead(connection, clock.now) == 1
     run_delivery(database, clock, hook)
     clock.now += MINUTE
@@ -171,7 +171,7 @@ def test_weekly_digest_is_retried_after_its_first_failure(
     digest = make_route(receiver, digest="0 8 * * 1")
     record(connection, clock, "one")
     run_delivery(database, clock, digest)
-    receiver.answers = [503]
+    receiver.status_codes = [503]
     clock.now += dt.timedelta(days=7)
     assert run_delivery(database, clock, digest).failed
     clock.now += MINUTE
@@ -187,17 +187,17 @@ def test_slow_headers_do_not_extend_the_timeout(
 ) -> None:
     monkeypatch.setattr(channels, "TIMEOUT_S", 0.5)
     record(connection, clock, "one")
-    with dripping() as drip:
-        done = run_delivery(database, clock, make_route(drip, "drip"))
-    assert set(done.failed) == {"drip"}
-    assert states(connection) == [("drip", "waiting", 1)]
+    with slow_headers() as slow:
+        done = run_delivery(database, clock, make_route(slow, "slow"))
+    assert set(done.failed) == {"slow"}
+    assert states(connection) == [("slow", "waiting", 1)]
 
 
 def test_messages_of_removed_channels_are_dropped(
     database: Database, connection: Connection, clock: Clock, receiver: Receiver, make_route: MakeRoute
 ) -> None:
     record(connection, clock, "one")
-    receiver.answers = [500]
+    receiver.status_codes = [500]
     run_delivery(database, clock, make_route(receiver, "old"))
     run_delivery(database, clock, make_route(receiver, "new"))
     assert states(connection) == [("old", "dropped", 1)]
@@ -210,7 +210,7 @@ def test_concurrent_senders_send_each_message_once(
     for number in range(10):
         record(connection, clock, f"alert {number}", usage_date=dt.date(2026, 1, 1 + number))
     hook = make_route(receiver)
-    receiver.hold = 0.02
+    receiver.delay_s = 0.02
     clock.now += MINUTE
     senders = [threading.Thread(target=run_delivery, args=(database, clock, hook)) for _ in range(4)]
     for sender in senders:
@@ -227,14 +227,14 @@ def test_message_of_a_killed_sender_is_sent_again_with_the_same_key(
     record(connection, clock, "one")
     hook = make_route(receiver)
 
-    def die() -> None:
+    def kill_the_session_of_the_sender() -> None:
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name = 'openai-costs alerts' and datname = current_database()"
         )
-        receiver.meanwhile = lambda: None
+        receiver.before_response = lambda: None
 
-    receiver.meanwhile = die
+    receiver.before_response = kill_the_session_of_the_sender
     with pytest.raises(Exception, match=r"cannot be used|terminat"):
         run_delivery(database, clock, hook)
     assert run_delivery(database, clock, hook).sent == 1
@@ -263,7 +263,7 @@ def test_alerts_are_grouped_by_day_and_kind(
     record(connection, clock, "four", usage_date=day, kind="budget")
     record(connection, clock, "five", usage_date=day + dt.timedelta(days=1))
     run_delivery(database, clock, make_route(receiver))
-    found = sorted([alert["id"] for alert in arrived.document["alerts"]] for arrived in receiver.received)
+    found = sorted([alert["id"] for alert in request.document["alerts"]] for request in receiver.received)
     assert found == [["five"], ["four"], ["one", "two", "three"]]
 
 
@@ -286,8 +286,8 @@ def test_digest_contains_all_alerts_until_its_tick(
         assert run_delivery(database, clock, digest).sent == 0
     clock.now = dt.datetime(2026, 2, 3, 8, tzinfo=dt.UTC)
     assert run_delivery(database, clock, digest).sent == 1
-    (arrived,) = receiver.received
-    assert [alert["id"] for alert in arrived.document["alerts"]] == ["one", "two", "three"]
+    (request,) = receiver.received
+    assert [alert["id"] for alert in request.document["alerts"]] == ["one", "two", "three"]
 
 
 def test_alert_without_a_channel_is_not_sent_to_a_later_channel(
@@ -323,7 +323,7 @@ def test_channel_receives_alerts_that_match_its_filters(
     assert run_delivery(database, clock, make_route(receiver, **settings)).sent == int(is_sent)
 
 
-def test_project_channel_receives_alerts_of_its_project_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_project_alert_url_becomes_a_channel_limited_to_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     configuration = configured(project_alert_urls={"proj_a": {"env": "URL_OF_OWNER"}})
     (owner,) = routes(configuration)
     assert owner.name == "owner of proj_a in acme"

@@ -17,7 +17,7 @@ from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 
 from ..conftest import Clock, Configure
-from .receiver import Receiver, dripping, receiving
+from .receiver import Receiver, receiving, slow_headers
 
 SECRET = "4f1c9e7a-ping"
 
@@ -52,8 +52,8 @@ def send(database: Database, clock: Clock, configuration: Configuration) -> Send
     return sent
 
 
-def read(database: Database, organization: str, day: dt.date, at: dt.datetime) -> None:
-    """A day that was read completely at a time."""
+def store_day(database: Database, organization: str, day: dt.date, at: dt.datetime) -> None:
+    """Store a day of an organization as fetched from OpenAI at the time `at`."""
     with database.connect() as connection:
         connection.execute(
             "insert into openai_costs.cost_days (organization, usage_date, sync_window_id, grouping, provisional,"
@@ -64,35 +64,36 @@ def read(database: Database, organization: str, day: dt.date, at: dt.datetime) -
         )
 
 
-def morning(database: Database, clock: Clock, *names: str) -> None:
+def store_yesterday(database: Database, clock: Clock, *names: str) -> None:
     for name in names or ("acme", "beta"):
-        read(database, name, clock.today - ONE_DAY, clock.now)
+        store_day(database, name, clock.today - ONE_DAY, clock.now)
 
 
-def test_heartbeat_follows_when_yesterday_of_every_organization_is_read(
+def test_heartbeat_is_sent_after_yesterday_of_every_organization_is_stored(
     database: Database, clock: Clock, service: Receiver, send: Send
 ) -> None:
     assert not send()
-    morning(database, clock, "acme")
+    store_yesterday(database, clock, "acme")
     assert not send()
-    read(database, "beta", clock.today - ONE_DAY, clock.now - ONE_DAY)  # before the day's end
+    # A day that was fetched before it ended is incomplete.
+    store_day(database, "beta", clock.today - ONE_DAY, clock.now - ONE_DAY)
     assert not send()
     assert service.received == []
-    morning(database, clock, "beta")
+    store_yesterday(database, clock, "beta")
     assert send()
     (request,) = service.received
     assert (request.method, request.path, request.body) == ("GET", f"/hook/{SECRET}", b"")
 
 
-def test_each_day_is_reported_once(database: Database, clock: Clock, service: Receiver, send: Send) -> None:
+def test_heartbeat_is_sent_once_a_day(database: Database, clock: Clock, service: Receiver, send: Send) -> None:
     for number in range(1, 4):
-        morning(database, clock)
+        store_yesterday(database, clock)
         assert send()
         for _ in range(5):
             assert not send()
             clock.now += dt.timedelta(hours=1)
         clock.now += ONE_DAY - dt.timedelta(hours=5)
-        assert not send()  # yesterday is another day now
+        assert not send()  # A new day has begun, and its yesterday is not stored yet.
         assert len(service.received) == number
 
 
@@ -103,7 +104,7 @@ def test_organization_that_starts_today_does_not_delay_the_heartbeat(
     both = new.model_copy(
         update={"organizations": {**new.organizations, **configured(configure, "acme").organizations}}
     )
-    morning(database, clock, "acme")
+    store_yesterday(database, clock, "acme")
     assert not send(configuration=new)
     assert send(configuration=both)
 
@@ -111,13 +112,13 @@ def test_organization_that_starts_today_does_not_delay_the_heartbeat(
 def test_each_code_location_has_its_own_heartbeat(
     database: Database, clock: Clock, service: Receiver, send: Send
 ) -> None:
-    morning(database, clock)
+    store_yesterday(database, clock)
     assert [send("one"), send("two"), send("one"), send("two")] == [True, True, False, False]
     assert len(service.received) == 2
 
 
 @pytest.mark.parametrize("status", [500, 404, 301, 302, 307])
-def test_failure_is_recorded_and_repeated_with_growing_pauses(
+def test_failed_heartbeat_is_recorded_and_retried_with_growing_pauses(
     database: Database,
     clock: Clock,
     service: Receiver,
@@ -125,22 +126,22 @@ def test_failure_is_recorded_and_repeated_with_growing_pauses(
     status: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    morning(database, clock)
-    service.answers = [status] * 3
+    store_yesterday(database, clock)
+    service.status_codes = [status] * 3
     service.headers = {"Location": "https://elsewhere.example/"}
     caplog.set_level(logging.DEBUG)
     pauses = []
     for _ in range(3):
         assert not send()
-        assert not send()  # not before its time
-        (known,) = stored(database)
-        pauses.append((known.due_at - clock.now).total_seconds())
-        assert (known.delivered_at, known.last_error) == (None, f"the heartbeat service answered {status}")
-        clock.now = known.due_at
+        assert not send()  # The pause has not passed yet.
+        (heartbeat,) = stored(database)
+        pauses.append((heartbeat.due_at - clock.now).total_seconds())
+        assert (heartbeat.delivered_at, heartbeat.last_error) == (None, f"the heartbeat service answered {status}")
+        clock.now = heartbeat.due_at
     assert pauses == [30, 60, 120]
     assert send()
-    (known,) = stored(database)
-    assert (known.attempts, known.last_error, known.delivered_at) == (4, None, clock.now)
+    (heartbeat,) = stored(database)
+    assert (heartbeat.attempts, heartbeat.last_error, heartbeat.delivered_at) == (4, None, clock.now)
     assert len(service.received) == 4
     assert f"heartbeat_url could not be requested: the heartbeat service answered {status}" in caplog.messages
     assert SECRET not in caplog.text
@@ -151,17 +152,17 @@ def stored(database: Database) -> list[sensor_ticks.Heartbeat]:
         return sensor_ticks.heartbeats(connection)
 
 
-def test_new_day_is_not_delayed_by_the_failures_of_the_day_before(
+def test_heartbeat_of_a_new_day_is_not_delayed_by_earlier_failures(
     database: Database, clock: Clock, service: Receiver, send: Send
 ) -> None:
-    service.answers = [500]
-    morning(database, clock)
+    service.status_codes = [500]
+    store_yesterday(database, clock)
     assert not send()
     clock.now += ONE_DAY
-    morning(database, clock)
+    store_yesterday(database, clock)
     assert send()
-    (known,) = stored(database)
-    assert (known.day, known.attempts) == (clock.today - ONE_DAY, 1)
+    (heartbeat,) = stored(database)
+    assert (heartbeat.day, heartbeat.attempts) == (clock.today - ONE_DAY, 1)
 
 
 @pytest.mark.parametrize(
@@ -174,32 +175,32 @@ def test_new_day_is_not_delayed_by_the_failures_of_the_day_before(
         (f"https://[::1/{SECRET}", "the environment variable HEARTBEAT contains no https URL"),
     ],
 )
-def test_address_that_cannot_be_requested_is_an_error_without_the_address(
+def test_unusable_heartbeat_url_is_recorded_without_the_url(
     database: Database, clock: Clock, send: Send, monkeypatch: pytest.MonkeyPatch, url: str, error: str
 ) -> None:
     monkeypatch.setenv("HEARTBEAT", url)
-    morning(database, clock)
+    store_yesterday(database, clock)
     assert not send()
-    (known,) = stored(database)
-    assert known.last_error == error
+    (heartbeat,) = stored(database)
+    assert heartbeat.last_error == error
 
 
-def test_service_that_does_not_answer_in_time_is_an_error(
+def test_timeout_of_the_heartbeat_service_is_recorded(
     database: Database, clock: Clock, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channels, "TIMEOUT_S", 0.3)
-    morning(database, clock)
-    with dripping() as slow:
+    store_yesterday(database, clock)
+    with slow_headers() as slow:
         monkeypatch.setenv("HEARTBEAT", slow.url)
         assert not send()
-    (known,) = stored(database)
-    assert known.last_error == "the heartbeat service did not answer within 0.3 seconds"
+    (heartbeat,) = stored(database)
+    assert heartbeat.last_error == "the heartbeat service did not answer within 0.3 seconds"
 
 
-def test_without_a_heartbeat_url_nothing_is_sent(
+def test_heartbeat_without_a_url_is_not_sent(
     database: Database, clock: Clock, service: Receiver, configuration: Configuration
 ) -> None:
-    morning(database, clock)
+    store_yesterday(database, clock)
     silent = configuration.model_copy(update={"heartbeat_url": None})
     assert not send_heartbeat(database, silent, "openai_costs", clock)
     assert service.received == []

@@ -1,4 +1,4 @@
-"""Tests of alert messages: message, figures and link, without mentions or links from names."""
+"""Tests of the text of alert messages: figures and a link, and no mentions or links that come from names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stored(number: int = 1, **values: Any) -> StoredAlert:
     return StoredAlert(**dataclasses.asdict(sample_alert(f"key {number}", **values)), alert_id=number, created_at=NOW)
 
 
-def test_text_of_one_alert_is_message_facts_and_link() -> None:
+def test_text_of_one_alert_has_message_figures_and_link() -> None:
     message = Message("k", [stored()], "https://dagster.example")
     assert message.title == "acme: unusual spend on 2026-02-02"
     assert message.text.splitlines() == [
@@ -45,7 +45,7 @@ def test_long_digest_counts_the_omitted_alerts() -> None:
     assert "and 20 more" in message.text
 
 
-def test_text_is_limited_to_the_length_of_the_service() -> None:
+def test_text_is_limited_to_the_length_that_the_service_accepts() -> None:
     many = Message("k", [stored(number) for number in range(1, 11)])
     for length in (200, 500, 2000):
         assert len(many.text_within(length)) <= length
@@ -73,7 +73,7 @@ def test_neutralized_text_is_one_line(text: str) -> None:
         max_size=90,
     )
 )
-def test_any_series_is_a_whole_png(bars: list[Bar]) -> None:
+def test_chart_of_any_bars_is_a_complete_png(bars: list[Bar]) -> None:
     picture = png(bars)
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", picture[16:24])

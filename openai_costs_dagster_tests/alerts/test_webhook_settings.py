@@ -1,4 +1,4 @@
-"""Tests of the proxy and certificate variables of webhooks: errors name the unusable variable."""
+"""Tests of the environment variables for the proxy and the certificates of webhooks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _apprise() -> AppriseChannel:
     ("channel", "variable"),
     [(_webhook(), "SSL_CERT_FILE"), (_webhook(), "SSL_CERT_DIR"), (_apprise(), "REQUESTS_CA_BUNDLE")],
 )
-def test_unusable_certificates_are_reported_with_the_variable(
+def test_unusable_certificates_are_reported_with_the_name_of_the_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, channel: Channel, variable: str
 ) -> None:
     monkeypatch.setenv(variable, str(tmp_path / "missing"))
@@ -49,7 +49,7 @@ def test_unusable_certificates_are_reported_with_the_variable(
     assert "hooks.example" not in str(raised.value)
 
 
-def test_unusable_proxy_is_reported_with_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_proxy_is_reported_with_the_name_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks://user:hunter22@proxy:1080")
     with pytest.raises(NotDeliveredError, match=r"^HTTPS_PROXY must begin with http://") as raised:
         _webhook().send(_MESSAGE, _NOW)

@@ -1,4 +1,4 @@
-"""Fixtures that write configuration files, and a helper that returns the error message of an invalid file."""
+"""Fixtures that write configuration files, and a fixture that returns the error message of an invalid file."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def mistake(write: Write) -> Mistake:
-    """Return a function that returns the error message of a file, without the path of the file."""
+    """Return a function that reads an invalid file and returns the error message without the path of the file."""
 
     def mistake(text: str | bytes) -> str:
         file = write(text)
         with pytest.raises(ConfigurationError) as raised:
             configuration.read_file(file)
-        sentence = str(raised.value)
-        assert sentence.startswith(str(file))
-        assert "\n" not in sentence
-        assert "pydantic" not in sentence
-        return sentence.removeprefix(str(file)).removeprefix(", ")
+        message = str(raised.value)
+        assert message.startswith(str(file))
+        assert "\n" not in message
+        assert "pydantic" not in message
+        return message.removeprefix(str(file)).removeprefix(", ")
 
     return mistake

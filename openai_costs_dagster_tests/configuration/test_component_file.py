@@ -18,7 +18,7 @@ _ORGANIZATIONS = "organizations: {acme: {admin_key: {env: ACME_KEY}, start_date:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Dagster project with the module `host`."""
+    """A Dagster project whose Python package is named `host`."""
     defs = tmp_path / "src" / "host" / "defs"
     defs.mkdir(parents=True)
     for folder in (defs, defs.parent):
@@ -31,7 +31,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(project: Path, attributes: str, *, name: str = "openai") -> Path:
-    """Write a `defs.yaml` with attributes, one per line."""
+    """Write a `defs.yaml` with the given attributes of the component, one per line, and return its path."""
     file = project / "src" / "host" / "defs" / name / "defs.yaml"
     file.parent.mkdir()
     indented = "".join(f"  {line}\n" for line in attributes.splitlines())
@@ -39,8 +39,8 @@ def write(project: Path, attributes: str, *, name: str = "openai") -> Path:
     return file
 
 
-def of_dagster(project: Path, monkeypatch: pytest.MonkeyPatch) -> Configuration:
-    """Return the configuration with which Dagster builds the component of a project."""
+def load_with_dagster(project: Path, monkeypatch: pytest.MonkeyPatch) -> Configuration:
+    """Load a project with Dagster and return the configuration from which Dagster builds the component."""
     built: list[Configuration] = []
 
     def build(configuration: Configuration, **_: object) -> dg.Definitions:
@@ -57,29 +57,29 @@ def of_dagster(project: Path, monkeypatch: pytest.MonkeyPatch) -> Configuration:
     "attributes",
     [
         _ORGANIZATIONS + "\ngroup_name: finance\ntags: {a: b}\ndata_directory: data",
-        _ORGANIZATIONS + '\ndata_directory: "{{ env.COSTS_DATA }}/here"\ndagster_url: "{{ env(\'COSTS_URL\') }}"',
+        _ORGANIZATIONS + '\ndata_directory: "{{ env.COSTS_DATA }}/data"\ndagster_url: "{{ env(\'COSTS_URL\') }}"',
         _ORGANIZATIONS + "\ndata_directory: \"{{ env.NOT_SET }}\"\ndagster_url: \"{{ env('NOT_SET', 'http://a.b') }}\"",
         _ORGANIZATIONS.replace("env: ACME_KEY", "file: keys/acme") + "\nretention: {raw_pages_days: 30}",
         'config: "{{ env.COSTS_CONFIG }}"\ngroup_name: finance',
         "config: settings/openai_costs.yaml",
     ],
 )
-def test_configuration_equals_the_one_of_dagster(
+def test_command_line_and_dagster_read_the_same_configuration(
     project: Path, monkeypatch: pytest.MonkeyPatch, attributes: str
 ) -> None:
     for name, value in {"DATA": "from_env", "URL": "http://c.d", "CONFIG": "settings/openai_costs.yaml"}.items():
         monkeypatch.setenv(f"COSTS_{name}", value)
     (project / "settings").mkdir()
-    (project / "settings" / "openai_costs.yaml").write_text(_ORGANIZATIONS + "\ndata_directory: there\n")
+    (project / "settings" / "openai_costs.yaml").write_text(_ORGANIZATIONS + "\ndata_directory: data\n")
     file = write(project, attributes)
     found = read_file(find(project))
     assert found.source == file
-    assert found.model_copy(update={"source": None}) == of_dagster(project, monkeypatch).model_copy(
+    assert found.model_copy(update={"source": None}) == load_with_dagster(project, monkeypatch).model_copy(
         update={"source": None}
     )
 
 
-def test_automation_of_the_component_is_a_setting(project: Path) -> None:
+def test_automation_of_the_component_is_read(project: Path) -> None:
     write(project, _ORGANIZATIONS + "\nautomation: false")
     assert read_file(find(project)).automation is False
 
@@ -129,7 +129,7 @@ def test_path_without_or_with_several_components_is_refused(project: Path) -> No
     assert find(second.parent) == find(second) == second
 
 
-def test_one_file_may_contain_other_components_but_only_one_of_ours(project: Path) -> None:
+def test_file_may_contain_other_components_but_only_one_openai_costs_component(project: Path) -> None:
     file = write(project, _ORGANIZATIONS)
     ours = file.read_text()
     file.write_text(f"# a comment\ntype: dagster.DefsFolderComponent\n---\n{ours}  refresh: {{crons: x}}\n")
@@ -140,7 +140,7 @@ def test_one_file_may_contain_other_components_but_only_one_of_ours(project: Pat
         find(file)
 
 
-def test_hidden_folders_and_invalid_files_of_others_are_skipped(project: Path) -> None:
+def test_hidden_folders_and_invalid_files_of_other_components_are_skipped(project: Path) -> None:
     file = write(project, _ORGANIZATIONS)
     for folder in (".venv", "node_modules"):
         (project / folder).mkdir()
@@ -158,7 +158,7 @@ def test_lines_of_an_organization_are_found_in_a_component(project: Path) -> Non
     assert [number for number, _ in lines_of_organization(file, "acme")] == [2, 3, 4]
 
 
-def test_dagster_is_not_imported(project: Path) -> None:
+def test_reading_a_component_file_does_not_import_dagster(project: Path) -> None:
     file = write(project, _ORGANIZATIONS + '\ndata_directory: "{{ env.HOME }}"')
     code = (
         "import sys, pathlib\nfrom openai_costs_dagster.configuration import component_file, read_file\n"

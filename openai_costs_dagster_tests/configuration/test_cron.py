@@ -23,12 +23,12 @@ from openai_costs_dagster.configuration.cron import latest_tick, next_tick
         ("0 0 13 * 5", "2026-11-21T00:00", "2026-11-27T00:00"),
     ],
 )
-def test_next_tick_of_a_schedule(cron: str, after: str, expected: str) -> None:
-    moments = [dt.datetime.fromisoformat(f"{moment}+00:00") for moment in (after, expected)]
-    assert next_tick(cron, moments[0]) == moments[1]
+def test_next_tick_is_the_first_match_after_a_time(cron: str, after: str, expected: str) -> None:
+    times = [dt.datetime.fromisoformat(f"{time}+00:00") for time in (after, expected)]
+    assert next_tick(cron, times[0]) == times[1]
 
 
-@given(st.datetimes(timezones=st.just(dt.UTC)).filter(lambda moment: 1990 < moment.year < 2090))
+@given(st.datetimes(timezones=st.just(dt.UTC)).filter(lambda time: 1990 < time.year < 2090))
 def test_next_tick_of_a_daily_schedule_is_within_one_day(after: dt.datetime) -> None:
     assert dt.timedelta(0) < next_tick("30 1 * * *", after) - after <= dt.timedelta(days=1)
 
@@ -39,7 +39,7 @@ CRONS = st.builds(
     st.sampled_from(["0", "23", "1", "12", "*", "0,12"]),
     st.sampled_from(["*", "1-5", "7", "0,3"]),
 )
-MOMENTS = st.timedeltas(dt.timedelta(), dt.timedelta(days=36_500)).map(
+TIMES = st.timedeltas(dt.timedelta(), dt.timedelta(days=36_500)).map(
     lambda past: dt.datetime(1990, 1, 1, tzinfo=dt.UTC) + past
 )
 
@@ -53,12 +53,12 @@ MOMENTS = st.timedeltas(dt.timedelta(), dt.timedelta(days=36_500)).map(
         ("0 0 29 2 *", "2103-01-01T00:00", "2096-02-29T00:00"),
     ],
 )
-def test_latest_tick(cron: str, until: str, expected: str) -> None:
-    moments = [dt.datetime.fromisoformat(f"{moment}+00:00") for moment in (until, expected)]
-    assert latest_tick(cron, moments[0]) == moments[1]
+def test_latest_tick_is_the_last_match_at_or_before_a_time(cron: str, until: str, expected: str) -> None:
+    times = [dt.datetime.fromisoformat(f"{time}+00:00") for time in (until, expected)]
+    assert latest_tick(cron, times[0]) == times[1]
 
 
-@given(CRONS, MOMENTS)
+@given(CRONS, TIMES)
 def test_no_tick_lies_between_the_latest_and_the_next(cron: str, now: dt.datetime) -> None:
     latest = latest_tick(cron, now)
     assert latest <= now < next_tick(cron, now)

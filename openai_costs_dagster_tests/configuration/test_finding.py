@@ -13,40 +13,42 @@ from .conftest import ACME, KEY, LEAK, Write
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory without a file, and an environment without a setting."""
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, in an environment without the variables of the configuration."""
     for name in ("OPENAI_COSTS_CONFIG", "OPENAI_ADMIN_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "elsewhere"
+    folder = tmp_path / "empty_folder"
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
 
 
-def test_environment_names_the_file(elsewhere: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_named_by_the_environment_precedes_file_and_key(
+    empty_folder: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", str(write(ACME)))
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
-    (elsewhere / "openai_costs.yaml").write_text(ACME.replace("acme", "other"), encoding="utf-8")
+    (empty_folder / "openai_costs.yaml").write_text(ACME.replace("acme", "other"), encoding="utf-8")
     assert list(configuration.load().organizations) == ["acme"]
 
 
 def test_file_in_the_working_directory_precedes_the_key_in_the_environment(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
-    (elsewhere / "openai_costs.yaml").write_text(ACME, encoding="utf-8")
+    (empty_folder / "openai_costs.yaml").write_text(ACME, encoding="utf-8")
     assert list(configuration.load().organizations) == ["acme"]
 
 
-def test_missing_file_named_by_the_environment_is_an_error(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file_named_by_the_environment_is_an_error(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_COSTS_CONFIG", "absent.yaml")
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
-    (elsewhere / "openai_costs.yaml").write_text(ACME, encoding="utf-8")
+    (empty_folder / "openai_costs.yaml").write_text(ACME, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"OPENAI_COSTS_CONFIG names absent\.yaml, which does not exist"):
         configuration.load()
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("empty_folder")
 def test_missing_file_named_by_the_caller_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -55,42 +57,42 @@ def test_missing_file_named_by_the_caller_is_an_error(
         configuration.load(Path("absent.yaml"))
 
 
-def test_missing_file_and_key_are_refused_with_the_remedy(elsewhere: Path) -> None:
+def test_missing_file_and_key_are_refused_with_the_remedy(empty_folder: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
         configuration.load()
-    for needed in (str(elsewhere), "openai_costs.yaml", "OPENAI_ADMIN_KEY"):
+    for needed in (str(empty_folder), "openai_costs.yaml", "OPENAI_ADMIN_KEY"):
         assert needed in str(raised.value)
 
 
 def test_key_in_the_environment_is_an_organization_named_default(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     read = configuration.load()
     assert list(read.organizations) == ["default"]
-    only = read.organization("default")
-    assert only.admin_key.read() == KEY
-    assert (only.base_url, only.organization_id) == ("https://api.openai.com/v1", None)
+    organization = read.organization("default")
+    assert organization.admin_key.read() == KEY
+    assert (organization.base_url, organization.organization_id) == ("https://api.openai.com/v1", None)
     assert (read.database, read.source) == (None, None)
-    assert read.data_directory == elsewhere.resolve() / ".openai-costs"
+    assert read.data_directory == empty_folder.resolve() / ".openai-costs"
     assert LEAK not in repr(read)
 
 
-@pytest.mark.usefixtures("elsewhere")
-def test_variables_beside_the_key_are_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("empty_folder")
+def test_other_variables_apply_to_the_organization_named_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example/v1")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-ABC")
     monkeypatch.setenv("DATABASE_URL", f"postgresql://user:{LEAK}@host/db")
     read = configuration.load()
-    only = read.organization("default")
-    assert (only.base_url, only.organization_id) == ("https://proxy.example/v1", "org-ABC")
+    organization = read.organization("default")
+    assert (organization.base_url, organization.organization_id) == ("https://proxy.example/v1", "org-ABC")
     assert read.database is not None
     assert read.database.url.read() == f"postgresql://user:{LEAK}@host/db"
     assert LEAK not in repr(read)
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("empty_folder")
 @pytest.mark.parametrize("around", ["\ufeff", "\r\n", " \t ", "\r"])
 def test_padding_around_a_variable_is_removed(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", f"{around}{KEY}{around}")
@@ -98,21 +100,29 @@ def test_padding_around_a_variable_is_removed(monkeypatch: pytest.MonkeyPatch, a
     monkeypatch.setenv("OPENAI_ORG_ID", f"{around}org-ABC{around}")
     monkeypatch.setenv("DATABASE_URL", f"{around}postgresql://host/db{around}")
     read = configuration.load()
-    only = read.organization("default")
-    assert (only.admin_key.read(), only.base_url, only.organization_id) == (KEY, "https://proxy.example/v1", "org-ABC")
+    organization = read.organization("default")
+    assert (organization.admin_key.read(), organization.base_url, organization.organization_id) == (
+        KEY,
+        "https://proxy.example/v1",
+        "org-ABC",
+    )
     assert read.database is not None
     assert read.database.url.read() == "postgresql://host/db"
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("empty_folder")
 @pytest.mark.parametrize("empty", ["", " \r\n", "\ufeff"])
-def test_empty_variables_equal_unset_ones(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+def test_empty_variables_are_treated_as_unset(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
     for name in ("OPENAI_COSTS_CONFIG", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "DATABASE_URL"):
         monkeypatch.setenv(name, empty)
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     read = configuration.load()
-    only = read.organization("default")
-    assert (only.base_url, only.organization_id, read.database) == ("https://api.openai.com/v1", None, None)
+    organization = read.organization("default")
+    assert (organization.base_url, organization.organization_id, read.database) == (
+        "https://api.openai.com/v1",
+        None,
+        None,
+    )
     monkeypatch.setenv("OPENAI_ADMIN_KEY", empty)
     with pytest.raises(ConfigurationError, match="nor OPENAI_ADMIN_KEY in the environment"):
         configuration.load()
@@ -160,7 +170,7 @@ def test_link_to_itself_is_reported_in_one_sentence(write: Write, tmp_path: Path
         configuration.load(file)
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("empty_folder")
 def test_invalid_environment_is_named_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://proxy.example/v1")

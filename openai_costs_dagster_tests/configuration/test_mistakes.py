@@ -15,9 +15,9 @@ from .conftest import ACME, KEY, LEAK, Mistake
 
 @pytest.mark.parametrize("name", ["Acme", "a b", "a.b", "1.0", "été", '""', '"a\\n"', "a/b"])
 def test_invalid_name_is_refused_with_the_allowed_characters(mistake: Mistake, name: str) -> None:
-    sentence = mistake(f"organizations:\n  {name}:\n    admin_key: {{env: KEY}}\n")
-    assert repr(name.strip('"').replace("\\n", "\n")) in sentence
-    assert "a-z, 0-9, - and _" in sentence
+    message = mistake(f"organizations:\n  {name}:\n    admin_key: {{env: KEY}}\n")
+    assert repr(name.strip('"').replace("\\n", "\n")) in message
+    assert "a-z, 0-9, - and _" in message
 
 
 # For each mistake: the text of the file, the reported line, and words of the error message.
@@ -150,10 +150,10 @@ _MISTAKES: dict[str, tuple[str, int, list[str]]] = {
 @pytest.mark.parametrize("name", _MISTAKES)
 def test_error_contains_line_path_value_and_allowed_values(mistake: Mistake, name: str) -> None:
     text, line, fragments = _MISTAKES[name]
-    sentence = mistake(text)
-    assert re.match(rf"line {line}\b", sentence), sentence
+    message = mistake(text)
+    assert re.match(rf"line {line}\b", message), message
     for fragment in fragments:
-        assert fragment in sentence
+        assert fragment in message
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_error_contains_line_path_value_and_allowed_values(mistake: Mistake, nam
 def test_unknown_setting_is_refused_with_the_known_settings(
     mistake: Mistake, text: str, line: int, found: str, allowed: str
 ) -> None:
-    sentence = mistake(text)
-    assert re.match(rf"line {line}\b", sentence), sentence
-    assert found in sentence
-    assert re.search(rf"\b{allowed}\b", sentence.replace(found, ""))
+    message = mistake(text)
+    assert re.match(rf"line {line}\b", message), message
+    assert found in message
+    assert re.search(rf"\b{allowed}\b", message.replace(found, ""))
 
 
 @pytest.mark.parametrize(
@@ -244,13 +244,11 @@ def test_secret_written_into_the_file_is_refused_without_repeating_it(mistake: M
         ("a-b:\n    admin_key: {file: k/a}", "c:\n    admin_key: {file: ./k/a}", "same admin key"),
     ],
 )
-def test_two_names_for_one_organization_are_refused_naming_both(
-    mistake: Mistake, first: str, second: str, why: str
-) -> None:
-    sentence = mistake(f"organizations:\n  {first}\n  {second}\n")
-    assert "'a-b'" in sentence
-    assert f"'{second[: second.index(':')]}'" in sentence
-    assert why in sentence
+def test_duplicate_organization_is_refused_with_both_names(mistake: Mistake, first: str, second: str, why: str) -> None:
+    message = mistake(f"organizations:\n  {first}\n  {second}\n")
+    assert "'a-b'" in message
+    assert f"'{second[: second.index(':')]}'" in message
+    assert why in message
 
 
 def test_hosts_that_resemble_loopback_need_https(mistake: Mistake) -> None:
@@ -259,7 +257,7 @@ def test_hosts_that_resemble_loopback_need_https(mistake: Mistake) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"- a\n", b"text\n", b"12\n"])
-def test_file_without_a_mapping_is_refused_with_its_first_characters(mistake: Mistake, content: bytes) -> None:
+def test_file_without_a_mapping_is_refused_with_the_required_key(mistake: Mistake, content: bytes) -> None:
     assert "organizations:" in mistake(content)
 
 
@@ -267,7 +265,7 @@ def test_file_that_is_not_utf_8_is_refused(mistake: Mistake) -> None:
     assert "UTF-8" in mistake(ACME.replace("acme", "ümläut").encode("latin-1"))
 
 
-def test_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_unreadable_file_is_named_with_the_reason(tmp_path: Path) -> None:
     for path, why in ((tmp_path, "Is a directory"), (tmp_path / "absent.yaml", "No such file")):
         with pytest.raises(ConfigurationError) as raised:
             configuration.read_file(path)

@@ -17,7 +17,7 @@ from openai_costs_dagster.configuration.secret import SecretReference
 from .conftest import ACME, WHOLE, Write
 
 
-def test_documented_file_is_read_as_documented(write: Write, tmp_path: Path) -> None:
+def test_complete_file_is_read(write: Write, tmp_path: Path) -> None:
     read = configuration.read_file(write(WHOLE))
     acme, beta = read.organization("acme"), read.organization("beta")
     assert (acme.name, acme.title, acme.organization_id) == ("acme", "Acme Inc.", "org-ABC123")
@@ -42,15 +42,15 @@ def test_documented_file_is_read_as_documented(write: Write, tmp_path: Path) -> 
     assert read.source == tmp_path.resolve() / "openai_costs.yaml"
 
 
-def test_organization_needs_only_a_key(write: Write) -> None:
-    spelt_out = configuration.read_file(write(WHOLE))
-    least = configuration.read_file(write(ACME))
-    assert (least.refresh, least.anomalies, least.retention) == (
-        spelt_out.refresh,
-        spelt_out.anomalies,
-        spelt_out.retention,
+def test_file_with_only_a_key_has_the_default_settings(write: Write) -> None:
+    complete = configuration.read_file(write(WHOLE))
+    minimal = configuration.read_file(write(ACME))
+    assert (minimal.refresh, minimal.anomalies, minimal.retention) == (
+        complete.refresh,
+        complete.anomalies,
+        complete.retention,
     )
-    assert (least.database, least.alerts) == (None, ())
+    assert (minimal.database, minimal.alerts) == (None, ())
 
 
 def test_relative_paths_are_relative_to_the_folder_of_the_file(write: Write, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_names_are_text_if_yaml_parses_another_type(write: Write, name: str) -> 
     assert read.organization(name).name == name
 
 
-def test_distinct_organizations_may_share_settings(write: Write) -> None:
+def test_same_key_with_another_base_url_is_another_organization(write: Write) -> None:
     read = configuration.read_file(
         write(
             "organizations:\n  a:\n    admin_key: {env: A}\n  b:\n    admin_key: {env: B}\n"
@@ -177,7 +177,7 @@ def test_lines_of_an_organization_are_its_removable_lines(write: Write) -> None:
 
 
 @pytest.mark.parametrize("name", ["acme", "beta"])
-def test_file_without_the_lines_of_an_organization_has_all_others(write: Write, name: str) -> None:
+def test_removing_the_lines_of_an_organization_leaves_all_others(write: Write, name: str) -> None:
     file = write(_LINES)
     taken = {number for number, _ in configuration.lines_of_organization(file, name)}
     left = [line for number, line in enumerate(_LINES.splitlines(), 1) if number not in taken]
@@ -189,7 +189,7 @@ def test_file_without_the_lines_of_an_organization_has_all_others(write: Write, 
 @pytest.mark.parametrize(
     "text", ["", "refresh: {}\n", "organizations:\n", "organizations: {}\n", "refresh: {acme: 1}\n", ACME]
 )
-def test_organization_that_the_file_does_not_name_has_no_lines(write: Write, text: str) -> None:
+def test_unknown_organization_has_no_lines(write: Write, text: str) -> None:
     assert configuration.lines_of_organization(write(text), "gamma") == []
 
 
@@ -257,6 +257,6 @@ def test_data_directory_without_write_permission_is_reported_in_one_sentence(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = configuration.read_file(write(ACME))
-    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr("os.access", lambda *_: False)  # Tests may run as root, who may write everywhere.
     with pytest.raises(ConfigurationError, match=r"logs is not writable for the current user"):
         read.make_folder("logs")

@@ -40,7 +40,7 @@ def test_padding_of_editors_and_shells_is_removed_from_a_secret(
 
 
 @pytest.mark.parametrize("value", [None, "", " \n", "\ufeff"])
-def test_variable_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+def test_unset_or_empty_variable_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     monkeypatch.delenv("A_KEY", raising=False)
     if value is not None:
         monkeypatch.setenv("A_KEY", value)
@@ -51,7 +51,7 @@ def test_variable_without_a_secret_is_named(monkeypatch: pytest.MonkeyPatch, val
 @pytest.mark.parametrize(
     ("content", "why"), [(None, "No such file"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff\xff", "is not text")]
 )
-def test_file_without_a_secret_is_named_with_the_reason(tmp_path: Path, content: bytes | None, why: str) -> None:
+def test_unusable_file_is_named_in_the_error_with_the_reason(tmp_path: Path, content: bytes | None, why: str) -> None:
     file = tmp_path / "key"
     if content is not None:
         file.write_bytes(content)
@@ -83,7 +83,7 @@ def test_secret_in_place_of_a_reference_is_refused_without_repeating_it() -> Non
 
 
 def test_secret_in_place_of_a_variables_name_is_refused() -> None:
-    # Messages about unset variables would repeat a key in place of the name of a variable.
+    # The error for an unset variable contains the name of the variable, which would be the secret in this case.
     with pytest.raises(ValidationError):
         SecretReference.model_validate({"env": _SECRET})
 
@@ -99,7 +99,7 @@ def test_no_text_of_a_reference_contains_the_secret(monkeypatch: pytest.MonkeyPa
         assert _SECRET not in f"{reference!r} {reference} {reference.model_dump_json()}"
 
 
-def test_only_a_relative_file_is_taken_from_the_folder(tmp_path: Path) -> None:
+def test_only_relative_files_are_resolved_against_the_folder(tmp_path: Path) -> None:
     assert SecretReference(file=Path("keys/a")).relative_to(tmp_path).file == tmp_path / "keys/a"
     assert SecretReference(file=Path("/run/secrets/a")).relative_to(tmp_path).file == Path("/run/secrets/a")
     assert SecretReference(env="A_KEY").relative_to(tmp_path) == SecretReference(env="A_KEY")

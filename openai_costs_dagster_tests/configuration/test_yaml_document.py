@@ -100,7 +100,7 @@ def test_invalid_yaml_is_refused_with_its_line(text: str, line: int) -> None:
     ["a: &x {b: *x}", "a: &x [*x]", "a: " + "9" * 5000, "a: 1e99999999999999999999", "a: \x01"],
     ids=["a mapping in itself", "a list in itself", "digits without end", "a huge exponent", "a control character"],
 )
-def test_unusable_yaml_is_refused_with_one_message(text: str) -> None:
+def test_unusable_yaml_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(YamlError) as raised:
         Document(text)
     assert "\n" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Tests of budget alerts: once for each threshold, sent only by scheduled runs, and also after late restatements."""
+"""Tests of budgets: their stored state, and one alert for each threshold that a scheduled run finds crossed."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_state_of_an_unconfigured_budget_is_deleted(make_sync_setup: MakeSyncSet
     assert setup.query("select budget from openai_costs.budget_status") == [("organization, month",)]
 
 
-def test_equal_amounts_with_different_decimals_are_one_limit(make_sync_setup: MakeSyncSetup) -> None:
+def test_amount_with_more_decimals_is_the_same_budget(make_sync_setup: MakeSyncSetup) -> None:
     setup = make_sync_setup()
     setup.ingest(JANUARY)
     evaluate(setup, Budget(amount_usd=Decimal(100), alert_at=(Decimal(1),)))
@@ -160,7 +160,7 @@ def test_equal_amounts_with_different_decimals_are_one_limit(make_sync_setup: Ma
     assert len(alerts(setup)) == 1
 
 
-def test_new_budget_alerts_only_on_evaluated_days(make_sync_setup: MakeSyncSetup) -> None:
+def test_new_budget_alerts_only_for_crossings_on_evaluated_days(make_sync_setup: MakeSyncSetup) -> None:
     setup = make_sync_setup()
     setup.ingest(JANUARY)
     budget = Budget(amount_usd=month(setup) * Decimal("0.99"), alert_at=(Decimal("0.1"), Decimal(1)))
@@ -171,7 +171,7 @@ def test_new_budget_alerts_only_on_evaluated_days(make_sync_setup: MakeSyncSetup
     ]
 
 
-def test_crossing_reverted_by_a_credit_is_not_forecast_again(make_sync_setup: MakeSyncSetup) -> None:
+def test_crossing_that_a_credit_reverts_is_not_alerted_as_a_forecast(make_sync_setup: MakeSyncSetup) -> None:
     setup = make_sync_setup()
     setup.clock.now = dt.datetime(2026, 1, 20, 12, tzinfo=dt.UTC)
     setup.ingest(days(dt.date(2025, 12, 1), 50))

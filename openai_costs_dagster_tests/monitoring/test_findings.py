@@ -1,4 +1,4 @@
-"""Tests of findings: one per cause, replaced by a new evaluation of the day, and changed by mutes and expected days."""
+"""Tests of anomaly findings: their causes, repeated evaluations of a day, and the effect of mutes and expected days."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def setup(make_sync_setup: MakeSyncSetup) -> SyncSetup:
 def evaluate_and_store(
     setup: SyncSetup, day: dt.date = SPIKE, *, trigger: Trigger = "schedule", **settings: object
 ) -> DayEvaluation:
-    """Evaluate a day and store the findings, as the check does."""
+    """Evaluate a day and store the findings, as the asset check `anomalous_spend` does."""
     with setup.database.connect() as connection:
         evaluation = evaluate_days(connection, "acme", Anomalies.model_validate(settings), [day])[day]
         anomalies.replace_findings(connection, "acme", [day], evaluation.findings, trigger=trigger, now=setup.clock.now)
@@ -57,7 +57,7 @@ def stored_findings(setup: SyncSetup) -> list[StoredFinding]:
 def mute(
     setup: SyncSetup, finding: StoredFinding, *, days: int | None = None, connection: Connection | None = None
 ) -> None:
-    """Mute the series of a finding from the clock's day on."""
+    """Mute the series of a finding until a number of days from today has passed, or without an end."""
     last_day = anomalies.end_of_mute(setup.clock.today, days)
     with nullcontext(connection) if connection else setup.database.connect() as used_connection:
         anomalies.store_feedback(
@@ -159,8 +159,8 @@ def test_finding_of_a_muted_series_is_stored_and_does_not_alert(setup: SyncSetup
     assert evaluation.alerting == []
 
 
-def credited(amount: str) -> Callable[[tuple[Fact, ...]], tuple[Fact, ...]]:
-    """Return a function that adds a credit of the whole organization to a day."""
+def add_credit(amount: str) -> Callable[[tuple[Fact, ...]], tuple[Fact, ...]]:
+    """Return a function that adds a credit to the costs of a day. The credit belongs to no project, user or API key."""
 
     def more(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
         blank: dict[str, Any] = {
@@ -182,7 +182,7 @@ def test_alerting_findings_reach_the_minimum_and_are_outside_their_range(setup: 
         if dice.random() < 0.5:
             setup.simulated.plant_anomaly(day, float(dice.uniform(0.1, 4)))
         else:
-            setup.simulated.restate(day, credited(f"-{dice.uniform(1, 90):.2f}"))
+            setup.simulated.restate(day, add_credit(f"-{dice.uniform(1, 90):.2f}"))
     setup.ingest(HISTORY)
     minimum = Decimal(9)
     with setup.database.connect() as connection:
@@ -197,7 +197,7 @@ def test_alerting_findings_reach_the_minimum_and_are_outside_their_range(setup: 
 
 
 def test_credit_is_explained_as_credit(setup: SyncSetup) -> None:
-    setup.simulated.restate(SPIKE, credited("-300.00"))
+    setup.simulated.restate(SPIKE, add_credit("-300.00"))
     setup.ingest(HISTORY)
     (finding,) = evaluate_and_store(setup).alerting
     assert "on the organization: a credit of $300.00 (Promotional credit). Spend was -$" in finding.explanation
@@ -215,7 +215,7 @@ def test_vanished_day_alerts_from_the_minimum_impact(setup: SyncSetup, minimum: 
 
 
 def test_concurrent_mutes_are_both_applied(setup: SyncSetup) -> None:
-    """Both mutes are stored before either is committed, as by two commands at the same time."""
+    """Two commands store their mutes at the same time: both transactions are open before the first commit."""
     setup.simulated.plant_anomaly(SPIKE, 6)
     setup.simulated.plant_anomaly(SPIKE - ONE_DAY, Decimal("0.05"))
     setup.ingest(HISTORY)
@@ -256,7 +256,7 @@ def test_feedback_on_a_missing_finding_is_rejected(setup: SyncSetup) -> None:
         assert anomalies.stored_feedback(connection, "mute") == []
 
 
-def test_mute_starts_today_and_lists_its_scope(setup: SyncSetup) -> None:
+def test_mute_runs_from_the_day_of_the_finding_to_its_last_day(setup: SyncSetup) -> None:
     today = setup.clock.today
     assert anomalies.end_of_mute(today, 30) == today + 29 * ONE_DAY
     assert anomalies.end_of_mute(today, None) == FOREVER
@@ -288,7 +288,7 @@ def test_unmuted_series_alerts_again(setup: SyncSetup) -> None:
     assert evaluate_and_store(setup).alerting == before
 
 
-def test_withdrawn_feedback_restores_the_baseline(setup: SyncSetup) -> None:
+def test_deleted_feedback_restores_the_evaluation(setup: SyncSetup) -> None:
     for day in days(SPIKE, 3):
         setup.simulated.plant_anomaly(day, 6)
     setup.ingest(HISTORY)
@@ -303,9 +303,8 @@ def test_withdrawn_feedback_restores_the_baseline(setup: SyncSetup) -> None:
     assert {day: evaluate_and_store(setup, day).expected for day in days(SPIKE, 3)} != {
         day: evaluation.expected for day, evaluation in before.items()
     }
-    assert finding.anomaly_id not in [
-        finding.anomaly_id for finding in stored_findings(setup)
-    ]  # judging its day again removed it
+    # The second evaluation of the day replaced its findings, and an expected day has no finding.
+    assert finding.anomaly_id not in [stored.anomaly_id for stored in stored_findings(setup)]
     with setup.database.connect() as connection:
         assert anomalies.delete_feedback(connection, finding.anomaly_id, kind="expected") == 1
     assert {day: evaluate_and_store(setup, day) for day in days(SPIKE, 3)} == before
@@ -313,17 +312,17 @@ def test_withdrawn_feedback_restores_the_baseline(setup: SyncSetup) -> None:
 
 def test_endless_feedback_is_not_expanded_into_days(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: DayRange) -> Iterator[dt.date]:
-        raise AssertionError("the days of an answer were expanded")
+        raise AssertionError("the days of the feedback were expanded")
 
     made = panel(BESIDE)
     monkeypatch.setattr(DayRange, "__iter__", refuse)
-    answer = Feedback("expected", SeriesKey("acme", project="chat"), None, made.days[100], FOREVER, "a test")
-    mask = expected_days(made, [answer, answer._replace(kind="mute", first_day=made.days[0])])
+    feedback = Feedback("expected", SeriesKey("acme", project="chat"), None, made.days[100], FOREVER, "a test")
+    mask = expected_days(made, [feedback, feedback._replace(kind="mute", first_day=made.days[0])])
     assert mask is not None
     chat = [column for column, series in enumerate(made.series) if series.project in ("", "chat")]
     assert np.flatnonzero(mask.any(1)).tolist() == list(range(100, len(made.days)))
     assert np.flatnonzero(mask[-1]).tolist() == chat
-    assert expected_days(made, [answer._replace(first_day=made.days[-1] + ONE_DAY)]) is None
+    assert expected_days(made, [feedback._replace(first_day=made.days[-1] + ONE_DAY)]) is None
 
 
 USER = SeriesKey("acme", user="user_1")
@@ -359,7 +358,7 @@ def test_spend_without_key_covers_spend_allocated_to_keys() -> None:
     assert is_already_reported(Flag(USER, -20.0), [cause], [used("p", "-20")])
 
 
-def test_expected_day_and_its_level_are_not_flagged(setup: SyncSetup) -> None:
+def test_expected_day_and_later_days_at_its_level_do_not_alert(setup: SyncSetup) -> None:
     for day in days(SPIKE, 3):
         setup.simulated.plant_anomaly(day, 6)
     setup.ingest(HISTORY)
@@ -385,7 +384,7 @@ def test_single_day_and_range_have_equal_evaluations(setup: SyncSetup) -> None:
     assert all(evaluation.expected is not None for evaluation in together.values())
 
 
-def test_organization_with_spend_after_a_year_is_not_new(setup: SyncSetup) -> None:
+def test_spend_after_three_hundred_days_of_silence_is_flagged(setup: SyncSetup) -> None:
     history = days(SPIKE - 330 * ONE_DAY, 331)
     for day in history[30:-1]:
         setup.simulated.clear_day(day)

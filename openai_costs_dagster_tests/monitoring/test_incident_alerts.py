@@ -41,7 +41,7 @@ def alerts(setup: SyncSetup, since: dt.date) -> list[tuple[Any, ...]]:
 
 
 def multiply_spend(setup: SyncSetup, day: dt.date, times: int) -> None:
-    """Multiply the spend of one model in one project on a day."""
+    """Multiply the spend of the project and model with the largest cost on a day."""
 
     def more(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
         leaf = max(facts, key=lambda fact: fact.amount or Decimal(0))
@@ -56,10 +56,10 @@ def _times(fact: Fact, times: int) -> Fact:
     return replace(fact, amount=amount, quantity=None if fact.quantity is None else fact.quantity * times)
 
 
-def read(
+def materialize(
     setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date], **tags: str
 ) -> dg.ExecuteInProcessResult:
-    """Read and evaluate some days, as a run does."""
+    """Materialize some days in a Dagster run, which fetches, stores and evaluates their costs."""
     configuration = configure(setup.organization, database=setup.database)
     return run(configuration, instance, wanted, tags=tags)
 
@@ -68,28 +68,28 @@ def test_incident_is_alerted_when_it_opens_doubles_and_ends(
     setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
     first = setup.clock.today
-    read(setup, configure, instance, days(first - 60 * ONE_DAY, 60))
+    materialize(setup, configure, instance, days(first - 60 * ONE_DAY, 60))
     for number, times in enumerate((10, 10, 40, 1, 1, 1)):
         day = first + number * ONE_DAY
         if times > 1:
             multiply_spend(setup, day, times)
         setup.clock.now = dt.datetime.combine(day + ONE_DAY, dt.time(2), dt.UTC)
-        assert read(setup, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
-        assert read(setup, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
+        assert materialize(setup, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
+        assert materialize(setup, configure, instance, days(day - 3 * ONE_DAY, 5), **REFRESH).success
     whole = [(event, day) for event, day, acknowledged in alerts(setup, first) if not acknowledged]
     assert whole == [("opened", first), ("grown", first + 2 * ONE_DAY), ("ended", first + 2 * ONE_DAY)]
 
 
 @pytest.mark.parametrize("trigger", ["backfill", "manual"])
-def test_findings_of_other_triggers_are_acknowledged(
+def test_alerts_of_backfills_and_manual_runs_are_acknowledged(
     setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, trigger: str, runs_at_the_clock: None
 ) -> None:
     yesterday = setup.clock.today - ONE_DAY
-    read(setup, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
+    materialize(setup, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
     multiply_spend(setup, yesterday, 20)
-    read(setup, configure, instance, [yesterday], **{asset_keys.TRIGGER_TAG: trigger})
+    materialize(setup, configure, instance, [yesterday], **{asset_keys.TRIGGER_TAG: trigger})
     assert [acknowledged for *_, acknowledged in alerts(setup, yesterday)] == [True]
-    read(setup, configure, instance, [yesterday], **REFRESH)
+    materialize(setup, configure, instance, [yesterday], **REFRESH)
     assert [acknowledged for *_, acknowledged in alerts(setup, yesterday)] == [True]
 
 
@@ -98,7 +98,7 @@ def test_first_load_sends_no_alerts(
 ) -> None:
     yesterday = setup.clock.today - ONE_DAY
     multiply_spend(setup, yesterday, 20)
-    read(setup, configure, instance, days(yesterday - 60 * ONE_DAY, 62), **REFRESH)
+    materialize(setup, configure, instance, days(yesterday - 60 * ONE_DAY, 62), **REFRESH)
     assert [acknowledged for *_, acknowledged in alerts(setup, yesterday)] == [True]
 
 
@@ -116,12 +116,12 @@ def test_partly_failed_first_load_sends_no_alerts(
 
     setup.simulated.api_keys_from = wanted[30]
     setup.simulator.script = fail
-    assert not read(setup, configure, instance, wanted, **REFRESH).success
+    assert not materialize(setup, configure, instance, wanted, **REFRESH).success
     assert yesterday in setup.stored_days()
     setup.simulator.script = lambda _: None
     setup.simulator.faults.clear()
     for again in (wanted, wanted[-4:]):
-        assert read(setup, configure, instance, again, **REFRESH).success
+        assert materialize(setup, configure, instance, again, **REFRESH).success
     assert {acknowledged for *_, acknowledged in alerts(setup, wanted[0])} == {True}
 
 
@@ -129,9 +129,9 @@ def test_old_day_of_a_deep_refresh_is_not_alerted(
     setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
     old = setup.clock.today - 20 * ONE_DAY
-    read(setup, configure, instance, days(old - 60 * ONE_DAY, 80))
+    materialize(setup, configure, instance, days(old - 60 * ONE_DAY, 80))
     multiply_spend(setup, old, 20)
-    read(setup, configure, instance, days(old, 16), **REFRESH)
+    materialize(setup, configure, instance, days(old, 16), **REFRESH)
     assert [(event, day, acknowledged) for event, day, acknowledged in alerts(setup, old) if not acknowledged] == []
     assert ("opened", old, True) in alerts(setup, old)
 
@@ -140,9 +140,9 @@ def test_alert_has_figures_page_and_chart(
     setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, runs_at_the_clock: None
 ) -> None:
     yesterday = setup.clock.today - ONE_DAY
-    read(setup, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
+    materialize(setup, configure, instance, days(yesterday - 60 * ONE_DAY, 60))
     multiply_spend(setup, yesterday, 20)
-    read(setup, configure, instance, [yesterday], **REFRESH)
+    materialize(setup, configure, instance, [yesterday], **REFRESH)
     ((facts, page, chart, impact),) = setup.query(
         "select facts, page, chart, impact from openai_costs.outbox join openai_costs.anomalies using (anomaly_id)"
         " where event = 'opened' and outbox.usage_date = %s",

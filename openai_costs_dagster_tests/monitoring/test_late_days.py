@@ -62,7 +62,7 @@ def test_latest_due_day_is_the_newest_day_past_its_grace_period(
     assert not is_due(due + ONE_DAY)
 
 
-def test_late_day_and_its_arrival_are_alerted_once(make_sync_setup: MakeSyncSetup, configure: Configure) -> None:
+def test_late_day_and_its_recovery_are_alerted_once(make_sync_setup: MakeSyncSetup, configure: Configure) -> None:
     setup = make_sync_setup()
     configuration = configure(setup.organization, database=setup.database)
 
@@ -84,7 +84,7 @@ def test_late_day_and_its_arrival_are_alerted_once(make_sync_setup: MakeSyncSetu
     assert alerts(setup)[1:] == [("recovered", "acme: late days are stored")]
 
 
-def test_day_read_before_its_end_is_late(make_sync_setup: MakeSyncSetup, configure: Configure) -> None:
+def test_day_stored_before_its_end_is_late(make_sync_setup: MakeSyncSetup, configure: Configure) -> None:
     setup = make_sync_setup()
     configuration = configure(setup.organization, database=setup.database)
     setup.clock.now = setup.clock.now.replace(hour=0, minute=5)

@@ -24,7 +24,7 @@ START = dt.date(2026, 1, 5)
 
 @pytest.fixture
 def setup(make_sync_setup: MakeSyncSetup, clock: Clock) -> SyncSetup:
-    clock.now = utc_now()  # the views go by the server's clock
+    clock.now = utc_now()  # The SQL views use the clock of the PostgreSQL server.
     return make_sync_setup(small_organization(users_with_projects_served=True), start_date=clock.today - 59 * ONE_DAY)
 
 
@@ -51,27 +51,27 @@ def test_synchronized_organization_needs_no_action(setup: SyncSetup, configure: 
 
 
 def test_organization_without_sync_requires_a_sync(setup: SyncSetup, configure: Configure) -> None:
-    (need,) = overview(setup, configure).required_actions
-    assert need.startswith("never synchronized")
+    (action,) = overview(setup, configure).required_actions
+    assert action.startswith("never synchronized")
 
 
 def test_missing_days_are_listed_as_ranges(setup: SyncSetup, configure: Configure) -> None:
-    hole = set(history(setup)[10:13])
-    setup.ingest([day for day in history(setup) if day not in hole])
+    gap = set(history(setup)[10:13])
+    setup.ingest([day for day in history(setup) if day not in gap])
     found = overview(setup, configure)
-    assert found.missing_ranges == [DayRange(min(hole), max(hole))]
-    assert f"days are missing: {min(hole)}..{max(hole)}" in found.required_actions
-    assert found.last_settled_day == min(hole) - ONE_DAY
+    assert found.missing_ranges == [DayRange(min(gap), max(gap))]
+    assert f"days are missing: {min(gap)}..{max(gap)}" in found.required_actions
+    assert found.last_settled_day == min(gap) - ONE_DAY
 
 
 def test_missing_days_outside_retention_recommend_no_backfill(setup: SyncSetup, configure: Configure) -> None:
-    hole = set(history(setup)[10:13])
-    setup.ingest([day for day in history(setup) if day not in hole])
-    setup.clock.now = dt.datetime.combine(max(hole) + 366 * ONE_DAY, dt.time(12), dt.UTC)
+    gap = set(history(setup)[10:13])
+    setup.ingest([day for day in history(setup) if day not in gap])
+    setup.clock.now = dt.datetime.combine(max(gap) + 366 * ONE_DAY, dt.time(12), dt.UTC)
     first, *_ = overview(setup, configure).required_actions
     assert first == (
-        f"days are missing that OpenAI no longer serves: {min(hole)}..{max(hole)}; "
-        f"to accept the gap, set start_date to {max(hole) + ONE_DAY} or later"
+        f"days are missing that OpenAI no longer serves: {min(gap)}..{max(gap)}; "
+        f"to accept the gap, set start_date to {max(gap) + ONE_DAY} or later"
     )
 
 
@@ -79,17 +79,17 @@ def test_rejected_key_needs_an_action(setup: SyncSetup, configure: Configure) ->
     setup.ingest(history(setup))
     setup.simulated.revoke_key()
     setup.ingest([setup.clock.today])
-    (need,) = overview(setup, configure).required_actions
-    assert need.startswith("the last sync failed and needs a person:")
-    assert "Incorrect API key provided" in need
+    (action,) = overview(setup, configure).required_actions
+    assert action.startswith("the last sync failed and needs a person:")
+    assert "Incorrect API key provided" in action
 
 
 def test_missing_key_file_needs_an_action(setup: SyncSetup, configure: Configure) -> None:
     setup.ingest(history(setup))
     assert setup.organization.admin_key.file
     setup.organization.admin_key.file.unlink()
-    (need,) = overview(setup, configure).required_actions
-    assert need.startswith(f"the admin key cannot be read: the file {setup.organization.admin_key.file}")
+    (action,) = overview(setup, configure).required_actions
+    assert action.startswith(f"the admin key cannot be read: the file {setup.organization.admin_key.file}")
 
 
 def test_unreconciled_days_need_an_action(setup: SyncSetup, configure: Configure) -> None:
@@ -102,9 +102,9 @@ def test_unreconciled_days_need_an_action(setup: SyncSetup, configure: Configure
 
     setup.simulator.script = bill_a_cent_more
     setup.ingest(history(setup))
-    (need,) = overview(setup, configure).required_actions
-    assert str(day) in need
-    assert "do not add up" in need
+    (action,) = overview(setup, configure).required_actions
+    assert str(day) in action
+    assert "do not add up" in action
 
 
 def test_open_anomaly_has_its_explanation(setup: SyncSetup, configure: Configure) -> None:
@@ -131,7 +131,7 @@ def test_anomaly_with_feedback_is_not_open(setup: SyncSetup, configure: Configur
 
 
 def test_status_and_report_show_open_anomalies_of_thirty_days(setup: SyncSetup, configure: Configure) -> None:
-    long_ago = setup.clock.today - 29 * ONE_DAY  # older than the days that a refresh reads
+    long_ago = setup.clock.today - 29 * ONE_DAY  # A refresh of trailing days does not include this day.
     setup.simulated.plant_anomaly(long_ago, 6)
     setup.ingest(history(setup))
     store_findings(setup, long_ago)
@@ -178,7 +178,7 @@ def test_onboarding_returns_start_dates_and_unreachable_organizations(
         assert starts == {"acme": clock.today - 365 * ONE_DAY}
         assert list(unreachable) == ["beta"]
         assert "Incorrect API key provided" in unreachable["beta"]
-    assert len(known.simulator.requests) == 1  # the first time only
+    assert len(known.simulator.requests) == 1  # The second call uses the stored start date.
     assert known.query(
         "select last_error_is_permanent from openai_costs.organizations where organization = 'beta'"
     ) == [(True,)]

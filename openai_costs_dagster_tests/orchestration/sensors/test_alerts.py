@@ -75,7 +75,7 @@ def test_tick_fails_while_a_channel_fails_and_keeps_the_alert(
     record(setup, "one")
 
     def fail(receiver: Receiver) -> None:
-        receiver.answers = [500]
+        receiver.status_codes = [500]
         with pytest.raises(Exception, match="the webhook answered 500"):
             tick(sensor)
 

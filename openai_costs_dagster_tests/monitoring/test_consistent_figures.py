@@ -20,7 +20,7 @@ def history(served: ServedOrganization) -> DayRange:
 
 
 def check(served: ServedOrganization) -> None:
-    """Evaluate budgets as the check `budgets` does in a refresh of today."""
+    """Evaluate the budgets as the asset check `budgets` does in a refresh of today."""
     with served.database.connect() as connection:
         evaluate_budgets(
             connection,
@@ -37,7 +37,7 @@ def report(served: ServedOrganization) -> SpendReport:
 
 
 def forecasts(served: ServedOrganization) -> set[tuple[Decimal | None, ...]]:
-    """Return the forecasts that status, the report's month, the report's budgets and the check show."""
+    """Return the distinct forecasts in the status, in the month and the budgets of the report, and in the view."""
     shown, page = served.overview(), report(served)
     places: list[Any] = [shown, page.organizations[0], page.budgets[0]]
     stored = served.query("select forecast, forecast_low, forecast_high from openai_costs.budget_status")
@@ -55,7 +55,7 @@ def test_forecast_is_equal_everywhere_after_days_without_spend(served: ServedOrg
     assert high is not None
     assert low <= expected <= high
     assert served.overview().month_to_date == 500
-    assert expected < 1500  # the run rate to the last day with spend would make 3,100
+    assert expected < 1500  # The average until the last day with spend would give 3,100.
     assert served.overview().forecast_as_of == served.clock.today - ONE_DAY
 
 
@@ -66,11 +66,11 @@ def test_forecast_is_equal_everywhere_with_missing_days(served: ServedOrganizati
     assert {values[0] for values in forecasts(served)} == {Decimal(3100)}
 
 
-def test_day_read_before_its_end_is_not_complete(served: ServedOrganization) -> None:
+def test_day_stored_before_its_end_is_not_complete(served: ServedOrganization) -> None:
     served.server.rows = lambda day: [cost("4" if day == served.clock.today else "100")]
     served.load(history(served))
     yesterday = served.clock.today
-    served.clock.now += dt.timedelta(hours=12)  # past midnight, and nothing was read since
+    served.clock.now += dt.timedelta(hours=12)  # It is the next day, and no sync has run since yesterday.
     check(served)
     assert served.overview().forecast_as_of == yesterday - ONE_DAY
     assert {values[0] for values in forecasts(served)} == {Decimal(3100)}
