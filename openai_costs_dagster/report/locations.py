@@ -15,10 +15,9 @@ def report_path(configuration: Configuration) -> Path:
 
 
 def delete_report(configuration: Configuration) -> None:
-    """Delete the spend report, because it contains names of users.
+    """Delete the spend report after `forget-user` or `remove`, because the page contains the deleted names.
 
-    `openai-costs` calls this function after names were deleted. After the next refresh, the asset writes a new report
-    without these names.
+    After the next refresh, the asset `openai/spend_report` writes a new report without these names.
     """
     report_path(configuration).unlink(missing_ok=True)
 
@@ -26,7 +25,7 @@ def delete_report(configuration: Configuration) -> None:
 def exported_files(configuration: Configuration) -> list[Path]:
     """Return the FOCUS files in the exports folder, sorted by name.
 
-    A refresh does not write the files of old months again, so that these files may contain deleted names.
+    A refresh does not write the files of old months again, so they may still contain a removed organization.
     """
     return sorted(exports_folder(configuration).glob("openai-focus-*"))
 

@@ -1,4 +1,4 @@
-"""Run the simulator with the organizations of the demo: `python -m openai_costs_dagster.simulator --port N`."""
+"""Runs the simulator with the organizations of the demo: `python -m openai_costs_dagster.simulator --port N`."""
 
 import argparse
 import signal
@@ -11,7 +11,7 @@ from openai_costs_dagster.simulator.server import Simulator, utc_now
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve on 127.0.0.1 until SIGINT or SIGTERM. Print the base URL and one line per organization."""
+    """Serve on 127.0.0.1 until SIGINT or SIGTERM arrives. Print the base URL and one line per organization."""
     parser = argparse.ArgumentParser(prog="python -m openai_costs_dagster.simulator", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free port)")
     options = parser.parse_args(arguments)
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: interrupted.set())
     with Simulator(demo_organizations(utc_now().date()), port=options.port) as simulator:
-        # These keys are accepted by this simulator only, so they are no secrets.
+        # The printed keys are not secrets, because only this simulator accepts them.
         lines = [f"{found.admin_key}  {found.organization_id}  {found.name}\n" for found in simulator.organizations]
         sys.stdout.write(f"{simulator.base_url}\n{''.join(lines)}")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Renders one UTC day as a JSON bucket. Costs and all usage endpoints use the same bucket format."""
+"""Renders one UTC day as a JSON bucket, the format that costs and all usage endpoints have in common."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -10,18 +10,18 @@ from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 
 class DayView(Protocol):
-    """A query applied to one day: filters, grouping and row format.
+    """A query for costs or usage that can be applied to one day: its filters, its grouping and the format of its rows.
 
     Views are hashable, so that a cache can use them as part of a key.
     """
 
     def identity(self) -> list[object]:
-        """Return a JSON-serializable value that is equal for equal views only."""
+        """Return a JSON-serializable value that is equal for two views only if the views are equal."""
 
     def results(
         self, organization: SimulatedOrganization, day: date, deviations: Deviations, now: datetime
     ) -> Iterable[str]:
-        """Return the JSON text of every row of a UTC day. `now` has a time zone."""
+        """Return the JSON text of every row of a UTC day at the time `now`, which must have a time zone."""
 
     def __hash__(self) -> int: ...
 
@@ -32,7 +32,7 @@ BucketRenderer = Callable[[SimulatedOrganization, date, DayView, Deviations, dat
 def render_bucket(
     organization: SimulatedOrganization, day: date, view: DayView, deviations: Deviations, now: datetime
 ) -> str:
-    """Return the JSON text of one UTC day as it is at the time `now`."""
+    """Return the JSON text of the bucket of one UTC day, as the API would return it at the time `now`."""
     start = datetime.combine(day, time(), UTC)
     end = start + timedelta(days=1)
     members = {
@@ -41,7 +41,7 @@ def render_bucket(
         "end_time": str(int(end.timestamp())),
     }
     if deviations.undocumented_fields:
-        # Captured responses contain times in ISO format too, which the specification does not list.
+        # Captured responses of the live API also contain times in ISO format, which the specification does not list.
         members["start_time_iso"] = f'"{start:%Y-%m-%dT%H:%M:%S}"'
         members["end_time_iso"] = f'"{end:%Y-%m-%dT%H:%M:%S}"'
     members["results"] = f"[{', '.join(view.results(organization, day, deviations, now))}]"
@@ -50,5 +50,5 @@ def render_bucket(
 
 def json_object(members: Mapping[str, str]) -> str:
     """Return the JSON text of an object whose values are already JSON text."""
-    # json.dumps has no exact form for Decimal, and a float would lose digits. Values are therefore JSON text already.
+    # The values are JSON text already. `json.dumps` has no exact form for Decimal, and a float would lose digits.
     return f"{{{', '.join(f'{json.dumps(name)}: {text}' for name, text in members.items())}}}"

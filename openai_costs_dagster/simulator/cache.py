@@ -1,7 +1,7 @@
-"""A cache of rendered days, so that a request for a year takes no longer than sending it.
+"""A cache of rendered days, without which a request for a year would spend most of its time on rendering.
 
-The revision of an organization is part of the cache key, so that changed data are rendered again. Today is not cached,
-because its data grow with the clock. Days within the usage delay are not cached either.
+The cache key contains the revision of the organization, so that changed data are rendered again. The current day is not
+cached, because its data grow with the clock. Days for which usage is still delayed are not cached either.
 """
 
 import threading
@@ -12,12 +12,12 @@ from openai_costs_dagster.simulator.buckets import DayView, render_bucket
 from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
-# About ten years of days. A day with forty rows takes about 20 KB.
+# This limit holds about ten years of days. A day with forty rows takes about 20 KB of memory.
 _MAX_DAYS = 4_000
 
 
 class RenderedBuckets:
-    """A `buckets.BucketRenderer` that renders every past day once per view. Safe to use from several threads."""
+    """A `buckets.BucketRenderer` that renders every past day only once per view. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,11 +26,11 @@ class RenderedBuckets:
     def __call__(
         self, organization: SimulatedOrganization, day: date, view: DayView, deviations: Deviations, now: datetime
     ) -> str:
-        """Return the JSON text of one UTC day as it is at the time `now`."""
+        """Return the JSON text of the bucket of one UTC day, as the API would return it at the time `now`."""
         if day >= now.date() - timedelta(days=organization.usage_delay_days):
             return render_bucket(organization, day, view, deviations, now)
-        # The revision is read before rendering. If the data change meanwhile, the entry has an old revision as key and
-        # is never used again.
+        # The revision is read before the day is rendered. If the data change in the meantime, the entry is stored under
+        # the old revision and is never used again.
         key = (
             organization,
             organization.revision,

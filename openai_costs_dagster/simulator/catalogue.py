@@ -1,14 +1,14 @@
-"""The line items of the simulated OpenAI with their prices in US dollars.
+"""The line items that the simulated OpenAI bills, with their prices in US dollars.
 
-The labels follow the format of the live API. The prices have the right order of magnitude, but are not OpenAI's prices.
+The labels have the format of the live API. The prices have the right order of magnitude, but are not OpenAI's prices.
 """
 
 from decimal import Decimal
 
 from openai_costs_dagster.simulator.workloads import Meter
 
-# Storage costs 0.10 USD per GiB and day and is billed by the hour. The price of storage per hour is the only price with
-# a repeating decimal.
+# Storage costs 0.10 USD per GiB and day, but is billed by the hour. The price per hour is the only price with a
+# repeating decimal.
 _GIBIBYTE_HOUR = Decimal("0.004166666666666666666666667")
 
 
@@ -22,10 +22,10 @@ def chat(
     cached: float = 0.4,
     idle: float = 0.0,
 ) -> tuple[Meter, ...]:
-    """Return the meters of a text model: input, cached input and output, at `prices` per million tokens.
+    """Return the line items of a text model: input, cached input and output.
 
-    The volume of a workload counts input tokens. `cached` and `output` are the numbers of cached input and output
-    tokens per input token.
+    `prices` contains the US dollars per million tokens of each of the three. The volume of a workload counts input
+    tokens. `cached` and `output` are the numbers of cached input tokens and output tokens per input token.
     """
     name = f"{tier} | {model}" if tier else model
     return (
@@ -38,12 +38,12 @@ def chat(
 def plain(
     label: str, price: Decimal, *, share: float = 1.0, unit: str | None = "tokens", counted: bool = True
 ) -> Meter:
-    """Return the meter of a single line item with a price per unit."""
+    """Return one line item with a price per unit, as a tuple for a workload."""
     return Meter(label, price, share=share, unit=unit, counted=counted)
 
 
 def per_million(price: str) -> Decimal:
-    """Return the price of one token for a price per million tokens."""
+    """Return the price of one token, given the price of a million tokens."""
     return Decimal(price).scaleb(-6)
 
 
@@ -75,7 +75,7 @@ FILE_SEARCH = (plain("assistants api | file search", Decimal("0.0025"), unit=Non
 CODE_INTERPRETER = (plain("Code interpreter sessions", Decimal("0.03"), unit=None, counted=False),)
 VECTOR_STORAGE = (plain("Vector storage", _GIBIBYTE_HOUR, unit="gibibyte_hours"),)
 
-# The live API also returns negative amounts, and line items that are null or an empty string.
+# The live API also returns negative amounts, and line items whose label is null or an empty string.
 PROMOTIONAL_CREDIT = (Meter("Promotional credit", Decimal("-0.01"), unit=None, counted=False),)
 WITHOUT_LINE_ITEM = (Meter(None, Decimal("0.0001"), unit=None, counted=False),)
 EMPTY_LINE_ITEM = (Meter("", Decimal("0.0001"), unit=None, counted=False),)

@@ -25,7 +25,7 @@ def _chat(project: Project, key: ApiKey, model: str, meters: tuple[Meter, ...], 
 
 
 def _occasional() -> tuple[Workload, ...]:
-    """Return occasional workloads without a project or key: a credit, and costs without a line item."""
+    """Return workloads that rarely occur, without a project or API key: a credit, and costs without a line item."""
     return (
         Workload(catalogue.PROMOTIONAL_CREDIT, 250, "", chance=0.03, weekend=1.0),
         Workload(catalogue.WITHOUT_LINE_ITEM, 400, "", chance=0.06, weekend=1.0),

@@ -1,4 +1,4 @@
-"""The rows of a costs query for one day: facts are filtered, grouped, added up exactly and written as JSON.
+"""Computes the rows of a costs query for one day: filters and groups facts, adds them up exactly and writes JSON.
 
 Amounts are never rounded and never converted to floats.
 """
@@ -17,15 +17,15 @@ from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
 DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
 
-# The live API writes an amount in a string with 34 significant digits, and zero as 0E-6176.
+# The live API writes an amount as a string with 34 significant digits, and zero as 0E-6176.
 _SIGNIFICANT_DIGITS = 34
 _ZERO = "0E-6176"
-_NUMBER_ROW_RATIO = 4  # With `mixed_amounts`, one in four rows has a JSON number as amount.
+_NUMBER_ROW_RATIO = 4  # With the deviation `mixed_amounts`, one in four rows has a JSON number as its amount.
 
 
 @dataclass(frozen=True, slots=True)
 class CostsView:
-    """The filters and the grouping of a costs query. A filter of None allows all facts."""
+    """The filters and the grouping of a costs query. A filter of None matches all facts."""
 
     group_by: frozenset[str] = frozenset()
     project_ids: frozenset[str] | None = None
@@ -33,7 +33,7 @@ class CostsView:
     line_items: frozenset[str] | None = None
 
     def matches(self, fact: Fact) -> bool:
-        """Whether all filters allow the fact."""
+        """Return whether a fact passes all filters."""
         return (
             (self.project_ids is None or fact.project_id in self.project_ids)
             and (self.api_key_ids is None or fact.api_key_id in self.api_key_ids)
@@ -41,21 +41,21 @@ class CostsView:
         )
 
     def identity(self) -> list[object]:
-        """Return a JSON-serializable value that is equal for equal views only."""
+        """Return a JSON-serializable value that is equal for two views only if the views are equal."""
         values = (self.group_by, self.project_ids, self.api_key_ids, self.line_items)
         return ["costs", *(None if value is None else sorted(value) for value in values)]
 
     def results(
         self, organization: SimulatedOrganization, day: date, deviations: Deviations, now: datetime
     ) -> list[str]:
-        """Return the JSON text of every row of a UTC day. `now` has a time zone."""
+        """Return the JSON text of every row of a UTC day at the time `now`, which must have a time zone."""
         rows = aggregate_costs(organization.facts_until(day, now), self, deviations)
         return [_row_text(organization, day, row, self, deviations) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The sum of several facts. Dimensions that the query does not group by are None."""
+    """The sum of several facts. Dimensions by which the query does not group are None."""
 
     dimensions: dict[str, str | None]
     project_name: str | None
@@ -67,12 +67,15 @@ class Row:
 
 
 def aggregate_costs(facts: Iterable[Fact], view: CostsView, deviations: Deviations) -> list[Row]:
-    """Return the rows of a day in the order of first occurrence. Different currencies are never added up."""
+    """Return the rows of a day, in the order in which their facts first occur.
+
+    Amounts in different currencies are never added up.
+    """
     shown = set(view.group_by)
-    # The live API also splits rows by project if a query groups by line item alone.
+    # If a query groups by line item alone, the live API also returns separate rows for each project.
     if deviations.line_item_splits_projects and shown == {"line_item"}:
         shown.add("project_id")
-    # The live API may return several rows that share every visible dimension.
+    # The live API may return several rows that have the same value in every visible dimension.
     hidden = {"api_source"} if deviations.duplicate_rows else set()
     group_names = [name for name in DIMENSIONS if name in shown | hidden]
     groups: dict[tuple[str | None, ...], list[Fact]] = {}
@@ -87,7 +90,7 @@ def _row(facts: list[Fact], shown: set[str], *, with_quantity: bool) -> Row:
     first = facts[0]
     quantities = [fact.quantity for fact in facts if fact.quantity is not None]
     units = {fact.quantity_unit for fact in facts if fact.quantity is not None}
-    # Quantities in different units have no meaningful sum.
+    # Quantities in different units cannot be added up, so such a row has no quantity.
     countable = with_quantity and len(units) == 1
     return Row(
         dimensions={name: getattr(first, name) if name in shown else None for name in DIMENSIONS},
@@ -110,12 +113,12 @@ def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: Co
     members["quantity"] = _quantity_text(row.quantity, deviations)
     members["quantity_unit"] = json.dumps(row.quantity_unit)
     for name in DIMENSIONS:
-        # The published specification lists three dimensions. A newer dimension appears if the query groups by it.
+        # The published specification lists three dimensions. Newer dimensions only appear if the query groups by them.
         documented = name in ("project_id", "line_item", "api_key_id") or name in view.group_by
         if documented or deviations.undocumented_fields:
             members[name] = json.dumps(row.dimensions[name])
     if deviations.undocumented_fields:
-        # Live responses contain names and organization ids, although the published specification does not list them.
+        # Live responses contain names and organization ids, which the published specification does not list.
         members["organization_id"] = json.dumps(organization.organization_id)
         members["organization_name"] = json.dumps(organization.name)
         members["project_name"] = json.dumps(row.project_name)
@@ -124,7 +127,7 @@ def _row_text(organization: SimulatedOrganization, day: date, row: Row, view: Co
 
 
 def _has_number_amount(day: date, row: Row) -> bool:
-    # A digest of the row decides, and not a random number, so that a repeated request returns the same text.
+    # The choice depends on a digest of the row, because a random choice would give a repeated request another response.
     fingerprint = zlib.crc32(repr((day, row.dimensions, row.amount)).encode())
     return fingerprint % _NUMBER_ROW_RATIO == 0
 
@@ -156,5 +159,5 @@ def _quantity_text(quantity: Decimal | None, deviations: Deviations) -> str:
     if quantity is None:
         return "null"
     text = _shortest(quantity)
-    # The live API may return whole quantities as floats.
+    # With this deviation, whole quantities are written as floats, as the live API may do.
     return f"{text}.0" if deviations.float_quantities and "." not in text else text

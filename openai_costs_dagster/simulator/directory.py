@@ -1,4 +1,4 @@
-"""The lists of projects, users, API keys, admin keys and spend alerts, with an `after` cursor.
+"""The lists of projects, users, API keys, admin keys and spend alerts, which clients read with an `after` cursor.
 
 A deleted or archived entry remains a valid cursor, so that a client that reads a changing list misses no entry. Times
 are Unix seconds. Responses contain only the last characters of a key.
@@ -30,7 +30,8 @@ Entry = Mapping[str, object]
 Directory = Callable[[SimulatedOrganization, Query, datetime], str]
 
 _PROJECTS = "/organization/projects"
-# The defaults and limits of the published specification. These lists count entries, while pages of costs count days.
+# The default and the maximum of the page size in the specification. The page size of these lists counts entries, while
+# the page size of costs counts days.
 _DEFAULT_LIMIT = 20
 _MAX_ENTRIES = 100
 _LIST_PARAMETERS = ("limit", "after")
@@ -38,7 +39,10 @@ _ACCESS = ("active", "inactive", "any")
 
 
 def directory_at(path: str) -> Directory | None:
-    """Return the function for a path such as ``/organization/users``, or None if the path is not a directory."""
+    """Return the function that lists the entries of a path such as ``/organization/users``.
+
+    Return None if the path is not one of these lists.
+    """
     if path in _DIRECTORIES:
         return _DIRECTORIES[path]
     parts = path.removeprefix(f"{_PROJECTS}/").split("/")
@@ -67,7 +71,8 @@ def _api_keys(organization: SimulatedOrganization, project_id: str, query: Query
     project = _find_project(organization, project_id)
     if project_id in organization.archived:
         raise project_archived(project_id)
-    # By default the live API "may exclude some enabled keys". The simulator excludes keys of deleted users.
+    # According to its documentation, the live API by default "may exclude some enabled keys". The simulator excludes
+    # the keys of deleted users.
     access = read_choice(query, "owner_project_access", _ACCESS) or "active"
     entries = [_api_key_entry(organization, key, now) for key in organization.keys_of(project)]
     others = {entry["id"] for entry in entries if access not in ("any", entry["owner_project_access"])}
@@ -86,7 +91,7 @@ def _users(organization: SimulatedOrganization, query: Query, _: datetime) -> st
 
 
 def _admin_api_keys(organization: SimulatedOrganization, query: Query, now: datetime) -> str:
-    """Return the list of admin keys, which contains only the current key."""
+    """Return the list of admin keys, which contains only the key in use."""
     check_names(query, (*_LIST_PARAMETERS, "order"))
     read_choice(query, "order", ("asc", "desc"))
     expires = organization.admin_key_expires
@@ -116,7 +121,7 @@ def _spend_alerts(organization: SimulatedOrganization, query: Query, _: datetime
         {
             "object": "organization.spend_alert",
             "id": f"alert_simulated_{number}",
-            # The specification gives spend alerts in cents. Amounts of costs are in dollars.
+            # According to the specification, spend alerts are in cents, while the amounts of costs are in dollars.
             "threshold_amount": cents,
             "currency": "USD",
             "interval": "month",
@@ -132,7 +137,7 @@ def _spend_alerts(organization: SimulatedOrganization, query: Query, _: datetime
 
 
 def _spend_limit(organization: SimulatedOrganization, query: Query, _: datetime) -> str:
-    """Return the hard spend limit.
+    """Return the hard spend limit of the organization.
 
     The specification does not describe the response without a limit. The simulator returns a 404.
     """
@@ -159,12 +164,16 @@ _DIRECTORIES: dict[str, Directory] = {
 
 
 def _list(query: Query, entries: Sequence[Entry], hidden: Collection[object]) -> str:
-    """Return one page of the visible entries. Raises RefusalError if `after` is not the id of an entry."""
+    """Return one page of the entries that are not hidden.
+
+    Raises `RefusalError` if the parameter `after` is not the id of an entry.
+    """
     limit, after = read_limit(query, _DEFAULT_LIMIT, _MAX_ENTRIES), read_scalar(query, "after")
     identifiers = [entry["id"] for entry in entries]
     if after is not None and after not in identifiers:
         raise bad_parameter("after", f"Invalid 'after': no such object: '{after}'.")
-    # The cursor is searched among all entries, so that a client can continue after an entry that is hidden meanwhile.
+    # Hidden entries also count as cursors, so that a client can continue after an entry that was hidden in the
+    # meantime.
     remaining = entries if after is None else entries[identifiers.index(after) + 1 :]
     visible = [entry for entry in remaining if entry["id"] not in hidden]
     shown = visible[:limit]
@@ -227,5 +236,5 @@ def _person(organization: SimulatedOrganization, user: User) -> Entry:
 
 
 def _created_at(organization: SimulatedOrganization) -> int:
-    """Return the creation time of all entries: the UTC midnight of the organization's first day."""
+    """Return the creation time of all entries: midnight UTC of the first day of the organization."""
     return int(datetime.combine(organization.first_day, time(), UTC).timestamp())

@@ -1,11 +1,11 @@
-"""The error responses of the API. The messages are those of the live API where they are known."""
+"""The error responses of the API. Their messages are those of the live API, as far as they are known."""
 
 import json
 from datetime import date
 
 
 class RefusalError(Exception):
-    """A request that the API answers with an error."""
+    """A request that the API refuses, with the error that the API returns."""
 
     def __init__(
         self,
@@ -22,7 +22,7 @@ class RefusalError(Exception):
 
 
 def error_text(message: str, *, param: str | None, code: str | None, kind: str) -> str:
-    """Return the body of an error in the format of `ErrorResponse` in the specification."""
+    """Return the JSON body of an error, in the format `ErrorResponse` of the specification."""
     return json.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}}, indent=2)
 
 
@@ -34,19 +34,20 @@ def bad_parameter(param: str, message: str, code: str = "invalid_value") -> Refu
 def incorrect_key(key: str | None) -> RefusalError:
     """Return the error for a wrong key (401).
 
-    Like the live API, the message contains the first and last characters of the key, so clients must redact it.
+    Like the live API, the message contains the first and the last characters of the key. Clients must therefore redact
+    it.
     """
     if not key:
         return RefusalError(
             401, "You didn't provide an API key. Provide it in an Authorization header using Bearer auth."
         )
-    # Keys of up to 12 characters would be shown almost completely, so their last characters are left out.
+    # Keys of up to 12 characters would be shown almost completely. Their last characters are therefore left out.
     shown = f"{key[:8]}{'*' * max(3, len(key) - 12)}{key[-4:] if len(key) > 12 else ''}"
     return RefusalError(401, f"Incorrect API key provided: {shown}.", code="invalid_api_key")
 
 
 def missing_scope(scope: str) -> RefusalError:
-    """Return the error for a valid key that lacks a scope (403)."""
+    """Return the error for a valid key without a scope that the endpoint requires (403)."""
     return RefusalError(
         403,
         f"You have insufficient permissions for this operation. Missing scopes: {scope}. Check that you"
@@ -66,12 +67,18 @@ def unknown_project(project_id: str) -> RefusalError:
 
 
 def no_spend_limit() -> RefusalError:
-    """Return the error for an organization without a hard spend limit (404). The live message is not known."""
+    """Return the error for an organization without a hard spend limit (404).
+
+    The message of the live API is not known.
+    """
     return RefusalError(404, "No spend limit is set.", param=None, code="not_found")
 
 
 def project_archived(project_id: str) -> RefusalError:
-    """Return the error for the keys of an archived project (400). The live message is not known."""
+    """Return the error for a request for the API keys of an archived project (400).
+
+    The message of the live API is not known.
+    """
     return RefusalError(400, f"Project {project_id} is archived.", param="project_id", code="invalid_request_error")
 
 
@@ -81,12 +88,15 @@ def wrong_method(method: str, path: str) -> RefusalError:
 
 
 def window_too_short() -> RefusalError:
-    """Return the error for a window within one UTC day (400). The live API compares calendar dates, not times."""
+    """Return the error for a requested period within one UTC day (400).
+
+    The live API compares the calendar dates of the start and the end, and not their times.
+    """
     return RefusalError(400, "end_date must come after start_date", param="end_time", code="invalid_request_error")
 
 
 def lookback_exceeded(earliest: date) -> RefusalError:
-    """Return the error for a window before the lookback limit (400)."""
+    """Return the error for a requested period that begins before the earliest supported day (400)."""
     return RefusalError(
         400,
         "Usage and cost data are available for the past year."
@@ -97,7 +107,10 @@ def lookback_exceeded(earliest: date) -> RefusalError:
 
 
 def api_keys_refused(since: date | None) -> RefusalError:
-    """Return the error for grouping by api_key_id before the day `since`, or on any day if `since` is None (400)."""
+    """Return the error for grouping by api_key_id (400).
+
+    The error refers to days before the day `since`, or to all days if `since` is None.
+    """
     if since is None:
         return RefusalError(
             400,
@@ -105,7 +118,7 @@ def api_keys_refused(since: date | None) -> RefusalError:
             param="group_by",
             code="invalid_request_error",
         )
-    # The parameter and the code come from a captured response. Clients recognize the refusal by these two values.
+    # The values of `param` and `code` come from a captured response. Clients recognize the refusal by these two values.
     return RefusalError(
         400,
         f"Grouping by api_key_id is only supported for a start_time on or after {since.isoformat()} (UTC).",
@@ -115,7 +128,10 @@ def api_keys_refused(since: date | None) -> RefusalError:
 
 
 def users_refused() -> RefusalError:
-    """Return the error for grouping by user_id alone (400). The format follows the captured error for api_key_id."""
+    """Return the error for grouping by user_id alone (400).
+
+    The format is that of the captured error for api_key_id.
+    """
     return RefusalError(
         400,
         "Grouping by user_id is not supported for this organization.",
@@ -125,7 +141,10 @@ def users_refused() -> RefusalError:
 
 
 def users_with_projects_refused() -> RefusalError:
-    """Return the error for user_id with project_id (400), with the text of the SDK's documentation of `group_by`."""
+    """Return the error for grouping by user_id together with project_id (400).
+
+    The text comes from the documentation of the parameter `group_by` in OpenAI's SDK.
+    """
     return RefusalError(
         400,
         "Combining user_id with project_id grouping or the project_ids filter is not supported for this"

@@ -1,18 +1,17 @@
-"""Facts: the generated consumption of one line item by one API key on one day, with exact arithmetic.
+"""Facts: the generated consumption of one line item by one API key on one day, with exact amounts.
 
-Facts do not depend on the format of the API.
+Facts do not depend on the format of API responses.
 """
 
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
-# The decimal places of an amount. With 27 places, sums below ten million dollars fit into the 34 significant digits of
-# the live API, and most sums exceed the 28 digits of Python's default context, which would reveal inexact clients.
+# With 27 decimal places, sums below ten million dollars fit into the 34 significant digits of the live API. Most sums
+# have more than the 28 digits of Python's default context, so that a client that rounds is discovered.
 AMOUNT_PLACES = 27
 
-# The context `EXACT` raises an error instead of rounding, because a simulator that rounds cannot show whether a client
-# is exact.
+# This context raises an error instead of rounding. A simulator that rounds could not show whether a client is exact.
 EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 _ROUNDING = Context(prec=400)
 
@@ -21,9 +20,10 @@ _ROUNDING = Context(prec=400)
 class Fact:
     """The consumption of one line item by one API key on one UTC day, with its exact amount.
 
-    `operation` is the usage endpoint that counts the fact, as in "completions", or "" for none. Only the first line
-    item of a workload has `requests`, so that the requests of a day add up. `unbilled_quantity` is the number of calls
-    or sessions for line items whose costs have no quantity. Only usage contains that number.
+    `operation` is the usage endpoint that counts the fact, as in "completions", or "" if no endpoint counts it. Only
+    the first line item of a workload has `requests`, so that the requests of a day add up correctly.
+    `unbilled_quantity` is the number of calls or sessions if the costs of a line item have no quantity. Only usage
+    contains this number.
     """
 
     day: date
@@ -49,7 +49,7 @@ class Fact:
         return next((units for units in (self.quantity, self.unbilled_quantity) if units is not None), Decimal(0))
 
     def scaled(self, factor: Decimal) -> "Fact":
-        """Return a copy with amount, quantities and requests multiplied by `factor`.
+        """Return a copy whose amount, quantities and requests are multiplied by `factor`.
 
         Amounts are rounded half to even to `AMOUNT_PLACES` decimal places. Requests are rounded down.
         """
@@ -57,7 +57,7 @@ class Fact:
             self,
             amount=None if self.amount is None else to_places(EXACT.multiply(self.amount, factor)),
             quantity=None if self.quantity is None else EXACT.multiply(self.quantity, factor),
-            # Requests are whole numbers, also on a partial day.
+            # The number of requests stays a whole number, even for a part of a day.
             requests=int(self.requests * factor),
             unbilled_quantity=None
             if self.unbilled_quantity is None
@@ -66,7 +66,7 @@ class Fact:
 
 
 def to_places(amount: Decimal) -> Decimal:
-    """Return the amount, rounded if it has more than `AMOUNT_PLACES` decimal places."""
+    """Return the amount, rounded to `AMOUNT_PLACES` decimal places if it has more."""
     exponent = amount.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -AMOUNT_PLACES:
         return amount.quantize(Decimal(1).scaleb(-AMOUNT_PLACES), context=_ROUNDING)
@@ -74,7 +74,10 @@ def to_places(amount: Decimal) -> Decimal:
 
 
 def total(amounts: list[Decimal]) -> Decimal | None:
-    """Return the exact sum, or None if there are no amounts. Raises `decimal.Inexact` instead of rounding."""
+    """Return the exact sum of the amounts, or None if there are no amounts.
+
+    Raises `decimal.Inexact` if the sum would have to be rounded.
+    """
     if not amounts:
         return None
     result = amounts[0]

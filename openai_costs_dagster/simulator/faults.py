@@ -1,7 +1,7 @@
-"""Faults on demand: the choice of the requests that fail, and the faulty replies.
+"""Chooses the requests that fail on demand, and creates the faulty replies.
 
-This module only decides about replies. The server closes, resets and delays connections. Random faults follow from a
-seed that the caller passes.
+This module only creates replies. The server closes, resets and delays connections. Random faults depend only on a seed
+that the caller passes.
 """
 
 import random
@@ -24,10 +24,10 @@ _HTML = "text/html; charset=UTF-8"
 
 
 class FaultKind(StrEnum):
-    """The faults that the simulator can produce.
+    """The kinds of faults that the simulator can produce.
 
-    A fault of `PAGE_FAULTS` applies to the next response with a page of days. `WRONG_ORGANIZATION` applies to the next
-    page whose rows have an organization id, which usage rows do not have.
+    A fault in `PAGE_FAULTS` applies to the next response that is a page of days. `WRONG_ORGANIZATION` applies to the
+    next page whose rows have an organization id, which rows of usage do not have.
     """
 
     RATE_LIMITED_SECONDS = "429, Retry-After in seconds"
@@ -61,10 +61,10 @@ PAGE_FAULTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault.
+    """A fault of one kind.
 
-    `seconds` is the value of `Retry-After` in whole seconds, or the duration of a hang. `day` is the day to remove from
-    the page, by default the middle day.
+    `seconds` is the value of the header `Retry-After` in whole seconds, or the duration of a hang. `day` is the day
+    that is missing in the page, by default the middle day.
     """
 
     kind: FaultKind
@@ -74,7 +74,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The reply that the server sends. If `cut` is true, the server sends only half of the body."""
+    """The reply that the server sends to a client. If `cut` is true, the server sends only half of the body."""
 
     status: int
     text: str
@@ -101,7 +101,7 @@ class _Ratio:
 
 
 class Faults:
-    """The faults for future requests. Safe to use from several threads.
+    """The faults that apply to future requests. Safe to use from several threads.
 
     The arguments `path`, such as ``/v1/organization/costs``, and `admin_key` limit a fault to matching requests.
     """
@@ -112,7 +112,7 @@ class Faults:
         self._ratios: list[_Ratio] = []
 
     def queue(self, *faults: Fault, path: str | None = None, admin_key: str | None = None) -> None:
-        """Apply the faults to the next matching requests, one fault per request, in this order."""
+        """Apply the faults to the next matching requests, in the given order and one fault per request."""
         target = _Target(path, admin_key)
         with self._lock:
             self._queue.extend((fault, target) for fault in faults)
@@ -126,19 +126,22 @@ class Faults:
         path: str | None = None,
         admin_key: str | None = None,
     ) -> None:
-        """Apply random faults of these kinds to a share (0 to 1) of all matching requests, until `clear` is called."""
+        """Apply random faults of the given kinds to a share (0 to 1) of matching requests, until `clear` is called."""
         generator = random.Random(seed)  # noqa: S311  # The seed makes tests repeatable. No secret depends on it.
         with self._lock:
             self._ratios.append(_Ratio(share, generator, tuple(kinds), _Target(path, admin_key)))
 
     def clear(self) -> None:
-        """Remove all faults."""
+        """Remove all faults, so that further requests succeed."""
         with self._lock:
             self._queue.clear()
             self._ratios.clear()
 
     def take(self, path: str, admin_key: str | None, response: Response) -> Fault | None:
-        """Return the fault for this request, or None. Queued faults come before random faults and apply once."""
+        """Return the fault that applies to a request, or None.
+
+        Queued faults apply once, and come before random faults.
+        """
         with self._lock:
             for index, (fault, target) in enumerate(self._queue):
                 if target.matches(path, admin_key) and _applies(fault.kind, response):
@@ -146,7 +149,7 @@ class Faults:
                     return fault
             for ratio in self._ratios:
                 if ratio.target.matches(path, admin_key) and ratio.generator.random() < ratio.share:
-                    # The kind is drawn even if the fault does not apply, so that the sequence of faults depends only on
+                    # The kind is drawn even if the fault does not apply. The sequence of faults then depends only on
                     # the sequence of requests.
                     kind = ratio.generator.choice(ratio.kinds)
                     return Fault(kind) if _applies(kind, response) else None
@@ -160,7 +163,7 @@ def _applies(kind: FaultKind, response: Response) -> bool:
 
 
 def apply_fault(response: Response, fault: Fault | None, now: datetime) -> Reply:
-    """Return the reply for a response with a fault. For a hang, the reply is the correct response.
+    """Return the reply for a response with a fault. A hang only delays the correct response.
 
     `now` is the time of the simulator, to which dates in headers refer.
     """
@@ -187,7 +190,7 @@ def _faulty_page(page: Page, fault: Fault) -> Page:
             others = [(day, text) for day, text in zip(page.days, page.buckets, strict=True) if day != missing]
             return replace(page, days=tuple(day for day, _ in others), buckets=tuple(text for _, text in others))
         case FaultKind.WRONG_ORGANIZATION:
-            # The buckets are JSON text with exact amounts, so the text is edited and not decoded.
+            # Decoding the JSON text could change exact amounts, so the text is edited.
             wrong_id = f'"organization_id": "{WRONG_ORGANIZATION_ID}"'
             buckets = (re.sub(r'"organization_id": "[^"]*"', wrong_id, text) for text in page.buckets)
             return replace(page, buckets=tuple(buckets))
@@ -211,7 +214,7 @@ def _json_error(message: str, kind: str, code: str | None = None) -> str:
 
 def _html(title: str) -> str:
     return (
-        # The edge proxy in front of the live API may return its errors as HTML.
+        # The proxy in front of the live API may return its own errors, as HTML.
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
         "<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
     )
@@ -232,6 +235,6 @@ _ERRORS: dict[FaultKind, tuple[int, str]] = {
         _json_error("The server is currently overloaded. Please try again later.", "service_unavailable"),
     ),
     FaultKind.GATEWAY_TIMEOUT: (504, _html("504 Gateway Time-out")),
-    # A proxy in front of the API may return its own page with status 200.
+    # The proxy in front of the live API may also return a page of its own with status 200.
     FaultKind.HTML: (200, _html("Just a moment...")),
 }

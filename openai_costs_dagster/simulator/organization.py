@@ -1,6 +1,6 @@
-"""Simulated organizations: their facts per day, and the changes that a test or the demo makes.
+"""Simulated organizations: their facts by day, and the changes that a test or the demo makes to them.
 
-All responses are rendered from these data. This module does not depend on the format of the API.
+All responses of the simulator are rendered from these data. This module does not depend on the format of responses.
 """
 
 import threading
@@ -18,7 +18,7 @@ Change = Callable[[tuple[Fact, ...]], tuple[Fact, ...]]
 USAGE_SCOPE = "api.usage.read"
 MANAGEMENT_SCOPE = "api.management.read"
 
-# The ten usage endpoints of the published specification. `DECISIONS` exists only in the official SDK.
+# The ten usage endpoints of the published specification. The endpoint `DECISIONS` exists only in OpenAI's SDK.
 USAGE_ENDPOINTS = frozenset(
     {
         "completions",
@@ -35,17 +35,17 @@ USAGE_ENDPOINTS = frozenset(
 )
 DECISIONS = "decisions"
 
-# The live API refuses grouping by api_key_id if the window starts before this day.
+# The live API refuses grouping by api_key_id if the requested period begins before this day.
 API_KEYS_SINCE = date(2025, 12, 6)
 
 
-@dataclass(eq=False, kw_only=True)  # Caches use organizations as keys, so they compare by identity.
+@dataclass(eq=False, kw_only=True)  # Organizations are compared by identity, because caches use them as keys.
 class SimulatedOrganization:
-    """An organization whose facts follow from its seed, with the groupings and endpoints that its API serves.
+    """A simulated organization: its generated facts, and the groupings and endpoints that the API offers to it.
 
-    The facts of a day depend on `workloads`, `seed`, `first_day` and `growth`, and are generated on first use. Later
-    changes to facts must go through the methods, which are safe to call while a simulator serves the organization. All
-    other attributes may be set at any time.
+    The facts of a day depend on `workloads`, `seed`, `first_day` and `growth`, and are generated when they are first
+    used. After that, facts must only be changed by the methods, which are safe to call while a simulator serves the
+    organization. All other attributes may be set at any time.
     """
 
     workloads: tuple[Workload, ...] = SHOP
@@ -55,32 +55,32 @@ class SimulatedOrganization:
     seed: int = 1
     first_day: date = date(2025, 1, 1)
     growth: float = 0.4
-    """The yearly growth of spend, as a share of the spend on the first day."""
+    """The yearly growth of the spend, as a share of the spend on the first day."""
     api_keys_from: date | None = API_KEYS_SINCE
-    """The first allowed start of a window that is grouped by api_key_id. None allows every start."""
+    """The first day from which costs can be grouped by api_key_id. None allows every day."""
     api_keys_served: bool = True
-    """Whether grouping by api_key_id is served at all."""
+    """Whether the API allows grouping by api_key_id."""
     users_with_projects_from: date | None = None
-    """The first allowed start of a window that combines user_id and project_id. None allows every start."""
+    """The first day from which user_id and project_id can be combined. None allows every day."""
     users_with_projects_served: bool = False
-    """Whether the combination of user_id and project_id is served at all."""
+    """Whether the API allows the combination of user_id and project_id."""
     users_served: bool = True
-    """Whether grouping by user_id is served at all."""
+    """Whether the API allows grouping by user_id."""
     lookback_days: int = 365
-    """The number of days before today on which a window may start."""
+    """The largest number of days before the current day at which a requested period may begin."""
     usage_endpoints: Set[str] = USAGE_ENDPOINTS
-    """The names of the usage endpoints that exist."""
+    """The names of the usage endpoints that exist in this organization."""
     usage_delay_days: int = 0
-    """The number of newest days, including today, that usage does not contain yet."""
+    """The number of newest days, including the current day, that usage does not contain yet."""
     scopes: Set[str] = frozenset({USAGE_SCOPE, MANAGEMENT_SCOPE})
     key_revoked: bool = False
     admin_key_expires: datetime | None = None
     spend_limit_cents: int | None = None
-    """The monthly hard limit in US cents, or None."""
+    """The monthly hard spend limit in US cents, or None if there is no limit."""
     spend_alert_cents: tuple[int, ...] = ()
-    """The monthly spend alerts in US cents."""
+    """The amounts of the monthly spend alerts, in US cents."""
     revision: int = field(default=0, init=False)
-    """The number of changes so far. Caches use it as part of their key."""
+    """The number of changes to the facts so far, which caches use as part of their keys."""
     _changes: dict[date, list[Change]] = field(default_factory=dict, init=False, repr=False)
     _usage_changes: dict[date, list[Change]] = field(default_factory=dict, init=False, repr=False)
     _names: dict[str, str] = field(default_factory=dict, init=False, repr=False)
@@ -88,7 +88,7 @@ class SimulatedOrganization:
     _deleted: frozenset[str] = field(default=frozenset(), init=False, repr=False)
     _rotations: int = field(default=0, init=False, repr=False)
     _facts_by_day: dict[date, tuple[Fact, ...]] = field(default_factory=dict, init=False, repr=False)
-    # The lock is reentrant, because `plant_anomaly` calls `restate` while it holds the lock.
+    # The lock must be reentrant, because `plant_anomaly` calls `restate` while it holds the lock.
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     @property
@@ -109,13 +109,13 @@ class SimulatedOrganization:
 
     @property
     def archived(self) -> dict[str, datetime]:
-        """The archived projects by id, with the time of archiving."""
+        """The archived projects, as times of archiving by project id."""
         with self._lock:
             return dict(self._archived)
 
     @property
     def deleted(self) -> frozenset[str]:
-        """The ids of deleted users and API keys. Their costs stay."""
+        """The ids of deleted users and API keys, whose costs remain."""
         return self._deleted
 
     @property
@@ -129,7 +129,7 @@ class SimulatedOrganization:
         return tuple(dict.fromkeys(key for key in found if key))
 
     def facts(self, day: date) -> tuple[Fact, ...]:
-        """Return the facts of a whole UTC day after all changes. Days before `first_day` have no facts."""
+        """Return the facts of a whole UTC day, with all changes to them. Days before `first_day` have no facts."""
         with self._lock:
             if day not in self._facts_by_day:
                 facts = self._generated(day)
@@ -139,15 +139,15 @@ class SimulatedOrganization:
             return self._facts_by_day[day]
 
     def facts_until(self, day: date, now: datetime) -> tuple[Fact, ...]:
-        """Return the facts of a UTC day until the time `now`.
+        """Return the facts of a UTC day up to the time `now`.
 
-        The facts of today are scaled by the elapsed share of the day. Later days have no facts.
+        The facts of the current day are multiplied by the elapsed share of the day. Later days have no facts.
         """
         share = _elapsed_share(day, now)
         return self.facts(day) if share == 1 else _scaled(self.facts(day), share)
 
     def usage_facts(self, day: date) -> tuple[Fact, ...]:
-        """Return the facts of a whole UTC day as usage counts them, including changes by `restate_usage`."""
+        """Return the facts of a whole UTC day as usage reports them, including changes by `restate_usage`."""
         with self._lock:
             facts = self.facts(day)
             for change in self._usage_changes.get(day, ()):
@@ -155,7 +155,10 @@ class SimulatedOrganization:
             return facts
 
     def usage_facts_until(self, day: date, now: datetime) -> tuple[Fact, ...]:
-        """Return the facts of a UTC day for usage until the time `now`, without the newest `usage_delay_days`."""
+        """Return the facts of a UTC day as usage reports them up to the time `now`.
+
+        The newest `usage_delay_days` days have no facts.
+        """
         newest = now.astimezone(UTC).date() - timedelta(days=self.usage_delay_days)
         share = _elapsed_share(day, now) if day <= newest else Decimal(0)
         return self.usage_facts(day) if share == 1 else _scaled(self.usage_facts(day), share)
@@ -167,9 +170,9 @@ class SimulatedOrganization:
         project_id: str | None = None,
         model: str | None = None,
     ) -> None:
-        """Multiply amounts and quantities of a day, optionally of one project or one model only.
+        """Multiply the amounts and quantities of a day, optionally only those of one project or one model.
 
-        Raises ValueError if no fact matches.
+        Raises `ValueError` if no fact matches.
         """
         multiplier = Decimal(str(factor))
 
@@ -185,64 +188,70 @@ class SimulatedOrganization:
             self.restate(day, planted)
 
     def restate(self, day: date, function: Change) -> None:
-        """Replace the facts of a day by `function(facts)`. Earlier changes of the day are applied first."""
+        """Replace the facts of a day by `function(facts)`.
+
+        Earlier changes of the day have already been applied to `facts`.
+        """
         with self._lock:
             self._changes.setdefault(day, []).append(function)
             self._facts_by_day.pop(day, None)
             self.revision += 1
 
     def restate_usage(self, day: date, function: Change) -> None:
-        """Replace the facts of a day for usage only. Costs do not change. Earlier changes are applied first."""
+        """Replace the facts of a day in usage by `function(facts)`. Costs do not change.
+
+        Earlier changes of the day have already been applied to `facts`.
+        """
         with self._lock:
             self._usage_changes.setdefault(day, []).append(function)
             self.revision += 1
 
     def clear_day(self, day: date) -> None:
-        """Remove all facts of a day."""
+        """Remove all facts of a day, so that its costs and usage are empty."""
         self.restate(day, lambda _: ())
 
     def rename_project(self, project_id: str, name: str) -> None:
-        """Rename a project on all days. Raises ValueError for an unknown project."""
+        """Rename a project on all days. Raises `ValueError` if the project does not exist."""
         with self._lock:
             _check_known(project_id, (project.id for project in self.projects))
-            # Facts contain the name of their project, so all of them are generated again.
+            # Every fact contains the name of its project, so all facts must be generated again.
             self._names[project_id] = name
             self._facts_by_day.clear()
             self.revision += 1
 
     def archive_project(self, project_id: str, at: datetime) -> None:
-        """Archive a project. Its costs stay. Raises ValueError for an unknown project."""
+        """Archive a project, whose costs remain. Raises `ValueError` if the project does not exist."""
         with self._lock:
             _check_known(project_id, (project.id for project in self.projects))
-            # Costs and usage do not depend on the status of a project, so the revision stays and caches remain valid.
+            # Costs and usage do not depend on the status of a project. The revision stays, so that caches remain valid.
             self._archived[project_id] = at
 
     def delete_user(self, user_id: str) -> None:
-        """Delete a user. The API keys of the user become inactive. Raises ValueError for an unknown user."""
+        """Delete a user, whose API keys become inactive. Raises `ValueError` if the user does not exist."""
         with self._lock:
             _check_known(user_id, (user.id for user in self.users))
             self._deleted |= {user_id}
 
     def delete_key(self, api_key_id: str) -> None:
-        """Delete an API key. Raises ValueError for an unknown key."""
+        """Delete an API key, whose costs remain. Raises `ValueError` if the key does not exist."""
         with self._lock:
             _check_known(api_key_id, (key.id for key in self.api_keys))
             self._deleted |= {api_key_id}
 
     def revoke_key(self) -> None:
-        """Revoke the admin key, so that requests receive a 401."""
+        """Revoke the admin key, so that the API refuses all requests with status 401."""
         with self._lock:
             self.key_revoked = True
 
     def rotate_key(self, new: str) -> None:
-        """Replace the admin key with a new one."""
+        """Replace the admin key with a new key, and accept only the new key."""
         with self._lock:
             self.admin_key = new
             self.key_revoked = False
             self._rotations += 1
 
     def accepts(self, key: str) -> bool:
-        """Whether the key is the current admin key and not revoked."""
+        """Return whether a key is the current admin key and is not revoked."""
         with self._lock:
             return not self.key_revoked and key == self.admin_key
 
@@ -263,7 +272,7 @@ def _elapsed_share(day: date, now: datetime) -> Decimal:
     today = now.astimezone(UTC).date()
     if day != today:
         return Decimal(1 if day < today else 0)
-    # Integer arithmetic gives an exact decimal. A float share would make the amounts of today inexact.
+    # Integer arithmetic gives an exact decimal. With a float share, the amounts of the current day would be inexact.
     elapsed = now - datetime.combine(today, time(), UTC)
     return Decimal(elapsed * 10_000 // timedelta(days=1)).scaleb(-4)
 
@@ -278,9 +287,9 @@ def _check_known(identifier: str, known: Iterable[str]) -> None:
 
 
 def demo_organizations(today: date) -> list[SimulatedOrganization]:
-    """Return the organizations of the demo.
+    """Return the three organizations of the demo.
 
-    A research lab has about 40 rows per day, a shop 15, and a startup, which is 50 days old on `today`, has 6.
+    A research lab has about 40 rows per day, and a shop 15. A startup has 6 rows per day and is 50 days old on `today`.
     """
     return [
         SimulatedOrganization(

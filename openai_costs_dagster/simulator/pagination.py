@@ -1,4 +1,4 @@
-"""Pages of day buckets and their cursors. A cursor is valid only for one query of one organization."""
+"""Creates pages of days and their cursors. A cursor is valid only for one query of one organization."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ _POSITION_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of day buckets. `cursor` is the cursor of this page, `next_page` the cursor of the next page."""
+    """A page of days. `cursor` is the cursor of this page, and `next_page` is the cursor of the next page."""
 
     days: tuple[date, ...]
     buckets: tuple[str, ...]
@@ -28,7 +28,7 @@ class Page:
 
     @property
     def text(self) -> str:
-        """The JSON text of the page."""
+        """The JSON text of the page, as the API returns it."""
         return (
             f'{{"object": "page", "has_more": {json.dumps(self.has_more)},'
             f' "next_page": {json.dumps(self.next_page)}, "data": [{", ".join(self.buckets)}]}}'
@@ -45,15 +45,15 @@ def render_page(
     *,
     endless: bool,
 ) -> Page:
-    """Return the page for the cursor of the window. If `endless` is true, pages after the last day also have a cursor.
+    """Return the page to which the cursor of the window refers.
 
-    `now` has a time zone. Raises RefusalError if the cursor belongs to another query, or if the window begins and ends
-    on the same day.
+    If `endless` is true, the page after the last day also has a next page. `now` must have a time zone. Raises
+    `RefusalError` if the cursor belongs to another query, or if the requested period begins and ends on the same day.
     """
     position = _position(organization, window, view)
     days = window.days(now.date())
     following = position + window.limit
-    # The live API may return next pages without end after the last day, so clients must not rely on `has_more`.
+    # After the last day, the live API may return next pages without end. Clients must therefore not rely on `has_more`.
     more = following < len(days) or endless
     shown = tuple(days[position:following])
     return Page(
@@ -66,8 +66,9 @@ def render_page(
 
 
 def _cursor(organization: SimulatedOrganization, window: Window, view: DayView, position: int) -> str:
-    """Return the cursor of a position: the number of the day, and a digest that binds it to the query."""
-    # The live API accepts a page token only with the query that returned it, so a moving `end_time` is an error.
+    """Return the cursor of a position: the number of a day, and a digest that ties the cursor to its query."""
+    # The live API accepts a cursor only with the query that returned it. A client that changes `end_time` between two
+    # pages gets an error.
     query = [window.start_time, window.end_time, window.limit, view.identity()]
     sealed = json.dumps([organization.organization_id, position, *query])
     seal = hashlib.sha256(sealed.encode()).digest()[:10]
@@ -82,7 +83,7 @@ def _position(organization: SimulatedOrganization, window: Window, view: DayView
     except ValueError:
         raw = b""
     position = int.from_bytes(raw[:_POSITION_BYTES], "big")
-    # Comparing with the expected cursor also refuses cursors of other queries and malformed cursors.
+    # The comparison with the expected cursor also refuses malformed cursors and cursors of other queries.
     if _cursor(organization, window, view, position) != window.page:
         raise bad_parameter("page", "Invalid page token: it does not belong to this query.")
     return position

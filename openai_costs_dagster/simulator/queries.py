@@ -1,6 +1,6 @@
 """Parses query parameters and checks them as strictly as the live API.
 
-An unknown parameter is an error and never ignored. Otherwise a client with a misspelled parameter would go unnoticed.
+An unknown parameter is an error. If it were ignored, nobody would notice that a client has misspelled a parameter.
 """
 
 import re
@@ -25,15 +25,18 @@ Query = dict[str, list[str]]
 WINDOW_PARAMETERS = ("start_time", "end_time", "bucket_width", "limit", "page")
 
 _FILTERS = ("project_ids", "api_key_ids", "line_items")
-# The default and the maximum of `limit` for costs in the specification. The limit counts days, not rows.
+# The default and the maximum of `limit` for costs in the specification. The limit counts days and not rows.
 _DEFAULT_BUCKETS = 7
 _MAX_BUCKETS = 180
-_LATEST_TIME = 253_402_300_799  # The last second of the year 9999, the last year of Python's dates.
+_LATEST_TIME = 253_402_300_799  # This is the last second of the year 9999, the last year that Python's dates support.
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The requested days. Times are Unix seconds. The default end is the end of today. `limit` counts days."""
+    """The requested period. Times are Unix seconds.
+
+    The end is by default the end of the current day. `limit` is the number of days per page.
+    """
 
     start_time: int
     end_time: int | None
@@ -42,24 +45,26 @@ class Window:
 
     @property
     def first_day(self) -> date:
-        """The UTC day of `start_time`."""
+        """The UTC day that contains `start_time`."""
         return datetime.fromtimestamp(self.start_time, UTC).date()
 
     def days(self, today: date) -> list[date]:
-        """Return all UTC days of the window up to today, in order.
+        """Return all UTC days of the requested period up to the current day, in order.
 
-        Raises RefusalError if the window begins and ends on the same day.
+        Raises `RefusalError` if the period begins and ends on the same day.
         """
         day_after_today = today + timedelta(days=1)
         end = day_after_today if self.end_time is None else datetime.fromtimestamp(self.end_time, UTC).date()
         if self.end_time is not None and end <= self.first_day:
             raise window_too_short()
-        # Days after today have no bucket, although the requested window may contain them.
+        # Days after the current day have no bucket, although the requested period may contain them.
         count = (min(end, day_after_today) - self.first_day).days
         return [self.first_day + timedelta(days=number) for number in range(count)]
 
     def check_lookback(self, organization: SimulatedOrganization, today: date) -> None:
-        """Raise RefusalError if the window starts before the organization's lookback limit."""
+        """Raise `RefusalError` if the requested period begins before the earliest day that the organization can
+        request.
+        """
         earliest = today - timedelta(days=organization.lookback_days)
         if self.first_day < earliest:
             raise lookback_exceeded(earliest)
@@ -73,7 +78,7 @@ class CostsQuery:
     view: CostsView
 
     def check_served(self, organization: SimulatedOrganization, today: date) -> None:
-        """Raise RefusalError if the organization is not served this grouping or filter in this window."""
+        """Raise `RefusalError` if the API does not offer the requested grouping or filter to the organization."""
         self.window.check_lookback(organization, today)
         groups = self.view.group_by
         since = organization.api_keys_from
@@ -82,7 +87,8 @@ class CostsQuery:
                 raise api_keys_refused(None)
             if since is not None and self.window.first_day < since:
                 raise api_keys_refused(since)
-        # According to the official SDK, the filter `project_ids` is refused with users in the same way as the grouping.
+        # According to OpenAI's SDK, grouping by users is refused together with the filter `project_ids`, as together
+        # with grouping by projects.
         by_project = "project_id" in groups or self.view.project_ids is not None
         if "user_id" in groups and by_project and not self._users_with_projects(organization):
             raise users_with_projects_refused()
@@ -95,14 +101,14 @@ class CostsQuery:
 
 
 def parse_costs_query(query: Query) -> CostsQuery:
-    """Parse the parameters of a costs request. Raises RefusalError (400), which names the parameter."""
+    """Parse the parameters of a costs request. Raises `RefusalError` (400) with the name of an invalid parameter."""
     check_names(query, WINDOW_PARAMETERS, ("group_by", *_FILTERS))
     window = read_window(query, _MAX_BUCKETS)
     return CostsQuery(window, CostsView(read_groups(query, DIMENSIONS), *(_filter(query, name) for name in _FILTERS)))
 
 
 def check_names(query: Query, scalars: Collection[str], arrays: Iterable[str] = ()) -> None:
-    """Raise RefusalError for an unknown parameter. Arrays may be written with or without brackets."""
+    """Raise `RefusalError` for an unknown parameter. The names of arrays may end with brackets."""
     spellings = {spelling for name in arrays for spelling in (name, f"{name}[]")}
     for name in query:
         if name not in spellings and name not in scalars:
@@ -110,12 +116,15 @@ def check_names(query: Query, scalars: Collection[str], arrays: Iterable[str] = 
 
 
 def read_window(query: Query, max_days: int) -> Window:
-    """Return the requested days, with at most `max_days` days per page. Raises RefusalError."""
+    """Return the requested period, with at most `max_days` days per page.
+
+    Raises `RefusalError` if a parameter of the period is missing or invalid.
+    """
     if "start_time" not in query:
         raise bad_parameter("start_time", "Missing required parameter: 'start_time'.", "missing_required_parameter")
     read_choice(query, "bucket_width", ("1d",))
     return Window(
-        # The parameter is required, so the value is never None. "or 0" only satisfies the type checker.
+        # The parameter is required, so its value is never None. "or 0" only satisfies the type checker.
         start_time=_time(query, "start_time") or 0,
         end_time=_time(query, "end_time"),
         limit=read_limit(query, _DEFAULT_BUCKETS, max_days),
@@ -124,7 +133,10 @@ def read_window(query: Query, max_days: int) -> Window:
 
 
 def read_scalar(query: Query, name: str) -> str | None:
-    """Return the value of a parameter, or None if it is missing. Raises RefusalError if it has several values."""
+    """Return the value of a parameter, or None if the parameter is missing.
+
+    Raises `RefusalError` if the parameter occurs more than once.
+    """
     values = query.get(name)
     if values is None:
         return None
@@ -134,7 +146,10 @@ def read_scalar(query: Query, name: str) -> str | None:
 
 
 def read_choice(query: Query, name: str, allowed: Collection[str]) -> str | None:
-    """Return the value of a parameter, or None if it is missing. Raises RefusalError if the value is not allowed."""
+    """Return the value of a parameter, or None if the parameter is missing.
+
+    Raises `RefusalError` if `allowed` does not contain the value.
+    """
     value = read_scalar(query, name)
     if value is not None:
         check_values(name, (value,), allowed)
@@ -142,7 +157,7 @@ def read_choice(query: Query, name: str, allowed: Collection[str]) -> str | None
 
 
 def read_limit(query: Query, default: int, maximum: int) -> int:
-    """Return the page size, between 1 and `maximum`. Raises RefusalError for any other value."""
+    """Return the requested page size. Raises `RefusalError` if it is not a number from 1 to `maximum`."""
     limit = _integer(query, "limit")
     if limit is None:
         return default
@@ -154,20 +169,23 @@ def read_limit(query: Query, default: int, maximum: int) -> int:
 
 
 def read_array(query: Query, name: str) -> list[str]:
-    """Return all values of an array parameter, written with or without brackets."""
+    """Return all values of an array parameter, whose name may end with brackets."""
     return [*query.get(name, []), *query.get(f"{name}[]", [])]
 
 
 def read_groups(query: Query, allowed: Collection[str]) -> frozenset[str]:
-    """Return the dimensions of `group_by`, which may be separated by commas. Raises RefusalError for any other."""
-    # Clients in production use send arrays with brackets, without brackets or separated by commas.
+    """Return the dimensions of the parameter `group_by`, which may be separated by commas.
+
+    Raises `RefusalError` if `allowed` does not contain a dimension.
+    """
+    # Clients in production use write arrays with brackets, without brackets, or with values separated by commas.
     groups = [group for value in read_array(query, "group_by") for group in value.split(",")]
     check_values("group_by", groups, allowed)
     return frozenset(groups)
 
 
 def check_values(name: str, values: Iterable[str], allowed: Collection[str]) -> None:
-    """Raise RefusalError for the first value that is not allowed. The message lists the allowed values."""
+    """Raise `RefusalError` for the first value that is not in `allowed`. The message lists the allowed values."""
     for value in values:
         if value not in allowed:
             listed = ", ".join(f"'{other}'" for other in allowed)

@@ -1,7 +1,7 @@
-"""Routes a request to its endpoint and returns the response.
+"""Passes a request to its endpoint and returns the response.
 
-A response depends only on the organization, the request, the deviations and the time. Sockets are in `server`, and
-faults in `faults`.
+The response depends only on the organization, the request, the deviations and the time. `server.py` handles
+connections, and `faults.py` handles faults.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ USAGE_PATH = "/organization/usage/"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP status with the JSON text of the body. `page` is set if the body is a page of days."""
+    """An HTTP status, with the JSON text of the body. `page` is set if the body is a page of days."""
 
     status: int
     text: str
@@ -40,7 +40,7 @@ class _Request:
     render: BucketRenderer
 
 
-# A route is the scope that a path requires and the function that returns the response.
+# A route consists of the scope that its path requires, and the function that returns the response.
 _Endpoint = Callable[[_Request], Response]
 _Route = tuple[str, _Endpoint]
 
@@ -54,12 +54,11 @@ def respond(
     now: datetime,
     render: BucketRenderer = render_bucket,
 ) -> Response:
-    """Return the response to a request with a valid key.
+    """Return the response to a request whose key is valid.
 
     `path` has no version prefix, as in ``/organization/costs``. `query` contains all values of each parameter. The UTC
-    day of `now` is today. `render` may be a cache around `buckets.render_bucket`.
-
-    Raises ValueError if `now` has no time zone.
+    day of `now` is the current day. `render` may be a cache around `buckets.render_bucket`. Raises `ValueError` if
+    `now` has no time zone.
     """
     if now.tzinfo is None:
         raise ValueError("the clock of the simulator must return times with a time zone")
@@ -78,14 +77,14 @@ def respond(
 
 
 def error_response(refusal: RefusalError) -> Response:
-    """Return the response for an error."""
+    """Return the response for a request that the API refuses."""
     return Response(refusal.status, refusal.text)
 
 
 def _route(organization: SimulatedOrganization, path: str) -> _Route | None:
     if path == COSTS_PATH:
         return USAGE_SCOPE, _costs
-    # An endpoint that the organization lacks returns a 404, as a proxy does that serves only costs.
+    # Without the endpoint, the organization looks like a proxy that offers only costs and returns a 404 for usage.
     if path.startswith(USAGE_PATH):
         name = path.removeprefix(USAGE_PATH)
         usage = ENDPOINTS.get(name) if name in organization.usage_endpoints else None

@@ -1,4 +1,4 @@
-"""The HTTP server of the simulator and its record of requests.
+"""The HTTP server of the simulator, which records all requests.
 
 The server listens only on 127.0.0.1. No key appears in a log, in a recorded request or in a `repr`.
 """
@@ -30,9 +30,10 @@ LOOPBACK = "127.0.0.1"
 _PREFIX = "/v1"
 _ALL_DEVIATIONS = Deviations()
 _MIN_GZIP_BYTES = 1024
-_POLL_SECONDS = 0.02  # The longest time that a shutdown waits for the accept loop.
-_CLOSE_TIMEOUT_S = 2.0  # The longest time that a shutdown waits for open connections.
-_NO_LINGER = struct.pack("ii", 1, 0)  # With this value of SO_LINGER, closing a socket sends a reset.
+_POLL_SECONDS = 0.02  # the longest time that a shutdown waits until the server stops accepting connections
+_CLOSE_TIMEOUT_S = 2.0  # the longest time that a shutdown waits for open connections to close
+# With this value of SO_LINGER, closing a socket resets the connection instead of ending it in order.
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 def utc_now() -> datetime:
@@ -42,9 +43,9 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A received request with its result.
+    """A received request, with the status of its response.
 
-    `path` includes the version, as in ``/v1/organization/costs``. `status` is None if no response was sent, and
+    `path` includes the version, as in ``/v1/organization/costs``. `status` is None if no response was sent.
     `organization_id` is None if the key was not accepted.
     """
 
@@ -57,11 +58,11 @@ class RecordedRequest:
 
 
 class Simulator:
-    """A running simulator. Use it as a context manager: the server runs until the block ends.
+    """A running simulator. The server runs while the `with` block of the simulator runs.
 
     `requests` contains each request before its response is sent. `faults`, `deviations` and the organizations may be
-    changed while the server runs. `clock` must return times with a time zone. Port 0 selects any free port. Entering
-    the context raises OSError if the port is in use.
+    changed while the server runs. `clock` must return times with a time zone. Port 0 selects a free port. Entering the
+    `with` block raises `OSError` if the port is in use.
     """
 
     def __init__(
@@ -83,7 +84,10 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """The URL for clients, as in ``http://127.0.0.1:8080/v1``. Raises RuntimeError if the server is not running."""
+        """The base URL for clients, as in ``http://127.0.0.1:8080/v1``.
+
+        Raises `RuntimeError` if the server is not running.
+        """
         if self._server is None:
             raise RuntimeError("the simulator is not running")
         return f"http://{LOOPBACK}:{self._server.server_port}{_PREFIX}"
@@ -104,23 +108,24 @@ class Simulator:
     ) -> None:
         server, self._server = self._server, None
         if server is not None:
-            # The event ends simulated hangs, which would otherwise delay the shutdown.
+            # The event ends simulated hangs. Otherwise the shutdown would have to wait for them.
             self.stopping.set()
             server.shutdown()
             server.server_close()
             server.close_connections()
 
     def reply(self, method: str, target: str, key: str | None) -> tuple[Reply, Fault | None]:
-        """Return the reply to one request and its fault, and record the request.
+        """Return the reply to one request and the fault in it, and record the request.
 
         `target` is the path with the query. `key` is the bearer token.
         """
         parts = urlsplit(target)
-        # By default, parse_qs drops parameters with an empty value, so a misspelled name of one would go unnoticed.
+        # By default, `parse_qs` drops parameters with an empty value. A misspelled parameter without a value would not
+        # be noticed.
         query = parse_qs(parts.query, keep_blank_values=True)
         organization = next((found for found in self.organizations if key and found.accepts(key)), None)
         response = self._respond(organization, method, parts.path, query, key)
-        # The fault is chosen after the response, because some faults only apply to pages with certain rows.
+        # The fault is chosen after the response is known, because some faults only apply to pages with certain rows.
         fault = self.faults.take(parts.path, key, response)
         reply = apply_fault(response, fault, self.clock())
         self.requests.append(
@@ -152,9 +157,9 @@ class Simulator:
 
 
 class _Server(ThreadingHTTPServer):
-    # A handler thread that waits for a client must not keep the process alive.
+    # A thread that waits for a client must not keep the process alive.
     daemon_threads = True
-    # With the default backlog of socketserver, 5, most of 200 simultaneous connections timed out in a trial.
+    # socketserver's default backlog is 5. With this default, most of 200 simultaneous connections timed out in a trial.
     request_queue_size = 128
 
     def __init__(self, simulator: Simulator, port: int) -> None:
@@ -165,7 +170,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
 
     def server_bind(self) -> None:
-        """Bind the socket without the name lookup of HTTPServer, which can be slow."""
+        """Bind the socket without the name lookup of `HTTPServer`, which can be slow."""
         super(ThreadingHTTPServer, self).server_bind()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -178,12 +183,13 @@ class _Server(ThreadingHTTPServer):
             self._connections.discard(request)
             self._changed.notify_all()
         if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_NO_LINGER)) == _NO_LINGER:
-            self.close_request(request)  # shutdown() would close the connection in order instead of resetting it.
+            # `shutdown` would close the connection in order, but this fault requires a reset.
+            self.close_request(request)
         else:
             super().shutdown_request(request)
 
     def close_connections(self) -> None:
-        """Close connections that clients keep open, so that no handler thread outlives the simulator."""
+        """Close connections that clients keep open, so that no thread outlives the simulator."""
         with self._changed:
             for connection in self._connections:
                 try:
@@ -193,29 +199,31 @@ class _Server(ThreadingHTTPServer):
             self._changed.wait_for(lambda: not self._connections, _CLOSE_TIMEOUT_S)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report errors of the simulator. Closed or timed-out client connections are not errors."""
+        """Report errors of the simulator itself. A client that closes its connection or times out is not an error."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    # The default is HTTP/1.0, in which each request needs a connection of its own.
+    # The default version HTTP/1.0 would need a new connection for each request.
     protocol_version = "HTTP/1.1"
     server_version = "openai-simulator"
     sys_version = ""
-    # Nagle's algorithm can delay small responses until the client acknowledges earlier data.
+    # Nagle's algorithm can delay a small response until the client has acknowledged earlier data.
     disable_nagle_algorithm = True
     # Without a buffer, the headers and the body of a response would be sent in separate packets.
     wbufsize = 1 << 16
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return the time of the simulator for the header `Date`, from which clients find that their clock is wrong."""
+        """Return the time of the simulator for the header `Date`, by which clients notice that their own clock is
+        wrong.
+        """
         return super().date_time_string(self.server.simulator.clock().timestamp() if timestamp is None else timestamp)
 
     def serve(self) -> None:
-        """Handle one request with any method."""
-        # Unread bytes of the body would be parsed as the next request of a persistent connection.
+        """Handle one request with any HTTP method."""
+        # On a persistent connection, unread bytes of the body would be parsed as the next request.
         self._discard_body()
         scheme, _, key = self.headers.get("Authorization", "").partition(" ")
         bearer = key.strip() if scheme.lower() == "bearer" else None
@@ -229,7 +237,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(reply)
 
     def _hang(self, seconds: float) -> bool:
-        """Wait for some seconds. Return whether the simulator was stopped in the meantime."""
+        """Wait for `seconds`. Return whether the simulator was stopped in the meantime."""
         return self.server.simulator.stopping.wait(seconds)
 
     def _discard_body(self) -> None:
@@ -250,7 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.status == 405:
             self.send_header("Allow", "GET")
         if len(body) > _MIN_GZIP_BYTES and "gzip" in self.headers.get("Accept-Encoding", ""):
-            # Without a timestamp, equal responses are compressed to equal bytes.
+            # Without a timestamp in the gzip header, equal responses are equal byte by byte.
             body = gzip.compress(body, compresslevel=1, mtime=0)
             self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))

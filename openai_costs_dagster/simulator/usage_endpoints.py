@@ -1,8 +1,8 @@
-"""The usage endpoints: their dimensions, filters and counters, and the counters of a fact.
+"""The usage endpoints: their dimensions, filters and counters, and the values of the counters for a fact.
 
-Costs and usage are computed from the same facts. For line items in tokens, the billed quantity therefore equals the
-counted number. Counters are whole numbers. Fractions, which arise from a partial day or a planted factor, are rounded
-down per fact, so that the totals of all groupings are equal.
+Costs and usage are computed from the same facts. The billed quantity of a line item in tokens therefore equals the
+counted number. Counters are whole numbers. Fractions arise from a partial day or a planted factor. They are rounded
+down for each fact, so that all groupings have equal totals.
 
 To add a usage endpoint, add a `UsageEndpoint` to `ENDPOINTS`.
 """
@@ -17,7 +17,8 @@ from openai_costs_dagster.simulator.facts import EXACT, Fact
 Counts = dict[str, int]
 Value = str | bool | None
 
-# The filter parameter of each dimension. `batch` takes true or false. The other parameters take any number of values.
+# The filter parameter of each dimension. `batch` takes true or false, and the other parameters take any number of
+# values.
 FILTERS = {
     "project_id": "project_ids",
     "user_id": "user_ids",
@@ -35,7 +36,7 @@ FILTER_VALUES = {
     "context_levels": ("low", "medium", "high"),
 }
 
-# Fields that the official SDK has and the published specification does not have.
+# Fields that OpenAI's SDK contains and the published specification does not.
 NEWER = frozenset({"api_source", "input_cache_write_30m_tokens", "input_cache_write_12h_tokens"})
 
 _TIERS = frozenset({"priority", "fast", "ultrafast", "flex", "scale", "reserved"})
@@ -59,7 +60,7 @@ _UNITS = {
     "duration_minutes": ("seconds", 60),
     "duration_hours": ("seconds", 3_600),
     "images": ("images", 1),
-    # Costs of tools have no unit, and usage counts the calls or sessions of these tools.
+    # The costs of tools have no unit. Usage counts the calls or sessions of these tools.
     None: ("calls", 1),
 }
 _HOURS_PER_DAY = 24
@@ -70,7 +71,7 @@ _BYTES_PER_GIBIBYTE = 2**30
 class UsageEndpoint:
     """The endpoint ``/organization/usage/{name}``, which counts the facts whose operation is `name`.
 
-    `result` is the type of the rows. Queries can group by all `dimensions`, and filter by those in `FILTERS`.
+    `result` is the type of the rows. Queries can group by all `dimensions`, and filter by the dimensions in `FILTERS`.
     `counters` are always numbers, while `optional` counters may be null. `counts` returns the counters of a fact.
     """
 
@@ -88,7 +89,10 @@ class UsageEndpoint:
 
 
 def is_counted_by(fact: Fact, operation: str) -> bool:
-    """Whether a usage endpoint counts a fact. Tokens of images and audio are counted by `completions` as well."""
+    """Return whether a usage endpoint counts a fact.
+
+    The endpoint `completions` also counts the tokens of images and audio.
+    """
     is_tokens = fact.operation in {"images", "audio_speeches", "audio_transcriptions"}
     return fact.operation == operation or (
         operation == "completions" and is_tokens and fact.quantity_unit in _TOKEN_UNITS
@@ -96,7 +100,7 @@ def is_counted_by(fact: Fact, operation: str) -> bool:
 
 
 def dimension(fact: Fact, name: str) -> Value:
-    """Return the value of a fact in a dimension, or None if the fact has no value in it."""
+    """Return the value of a fact in a dimension, or None if the fact has no value in this dimension."""
     match name:
         case "batch":
             return _surface(fact) == "batch"
@@ -122,14 +126,17 @@ def _surface(fact: Fact) -> str | None:
 
 
 def _quantity_in(fact: Fact, unit: str) -> int:
-    """Return the quantity of a fact in `unit`, such as tokens or calls, rounded down. Return 0 for another unit."""
+    """Return the quantity of a fact in a unit such as tokens or calls, rounded down.
+
+    Return 0 if the fact has another unit.
+    """
     base, factor = _UNITS.get(fact.quantity_unit, (None, 0))
     return int(EXACT.multiply(fact.units, Decimal(factor))) if base == unit else 0
 
 
 def _tokens_by_kind(fact: Fact) -> Counts:
     label = _LABEL.fullmatch(fact.line_item or "")
-    # OpenAI's newest documentation writes the kind as in `gpt-6-astra, input_tokens`.
+    # In OpenAI's newest documentation, the kind has underscores and a suffix, as in `gpt-6-astra, input_tokens`.
     kind = label["kind"].removesuffix("_tokens").replace("_", " ") if label else ""
     modality = (label and label["modality"]) or "text"
     tokens = _quantity_in(fact, "tokens")
@@ -142,13 +149,16 @@ def _by_unit(unit: str, counter: str) -> Callable[[Fact], Counts]:
 
 
 def _images(fact: Fact) -> Counts:
-    """Count images. A fact that is billed in tokens has no number of images, so each request counts as one image."""
+    """Return the number of images.
+
+    A fact that is billed in tokens has no number of images, so each request counts as one.
+    """
     images = _quantity_in(fact, "images") if fact.quantity_unit == "images" else fact.requests
     return {"images": images, "num_model_requests": fact.requests}
 
 
 def _average_bytes(fact: Fact) -> Counts:
-    """Return the average number of stored bytes of a day, computed from the billed GiB-hours."""
+    """Return the average number of bytes that are stored during the day, computed from the billed GiB-hours."""
     if fact.quantity_unit != "gibibyte_hours":
         return {}
     byte_hours = EXACT.multiply(fact.units, Decimal(_BYTES_PER_GIBIBYTE))

@@ -1,6 +1,6 @@
-"""Usage queries: the parsing of parameters, and the rows of a day after filtering, grouping and counting.
+"""Parses usage queries, and computes the rows of a day by filtering, grouping and counting its facts.
 
-A row is one combination of the grouped dimensions. Combinations without any count have no row.
+A row is one combination of values of the grouped dimensions. Combinations without any count have no row.
 """
 
 import json
@@ -33,7 +33,7 @@ from openai_costs_dagster.simulator.usage_endpoints import (
     is_counted_by,
 )
 
-# The maximum of `limit` for usage by day in the specification, unlike 180 for costs.
+# The maximum of `limit` for usage by day in the specification. For costs, the maximum is 180.
 _MAX_BUCKETS = 31
 
 
@@ -46,26 +46,26 @@ class UsageView:
     filters: tuple[tuple[str, frozenset[Value]], ...] = ()
 
     def matches(self, fact: Fact) -> bool:
-        """Whether the endpoint counts the fact and all filters allow it."""
+        """Return whether the endpoint counts the fact and the fact passes all filters."""
         return is_counted_by(fact, self.endpoint.name) and all(
             dimension(fact, name) in values for name, values in self.filters
         )
 
     def identity(self) -> list[object]:
-        """Return a JSON-serializable value that is equal for equal views only."""
+        """Return a JSON-serializable value that is equal for two views only if the views are equal."""
         filters = [[name, sorted(map(str, values))] for name, values in self.filters]
         return [self.endpoint.name, sorted(self.group_by), filters]
 
     def results(
         self, organization: SimulatedOrganization, day: date, deviations: Deviations, now: datetime
     ) -> list[str]:
-        """Return the JSON text of every row of a UTC day. `now` has a time zone."""
+        """Return the JSON text of every row of a UTC day at the time `now`, which must have a time zone."""
         rows = aggregate_usage(organization.usage_facts_until(day, now), self)
         return [_row_text(self, dimensions, counts, deviations) for dimensions, counts in rows]
 
 
 def parse_usage_query(endpoint: UsageEndpoint, query: Query) -> tuple[Window, UsageView]:
-    """Parse the parameters of a usage request. Raises RefusalError (400), which names the parameter."""
+    """Parse the parameters of a usage request. Raises `RefusalError` (400) with the name of an invalid parameter."""
     arrays = [name for name in endpoint.filters.values() if name != "batch"]
     scalars = (*WINDOW_PARAMETERS, "batch") if "batch" in endpoint.dimensions else WINDOW_PARAMETERS
     check_names(query, scalars, ("group_by", *arrays))
@@ -75,7 +75,7 @@ def parse_usage_query(endpoint: UsageEndpoint, query: Query) -> tuple[Window, Us
 
 
 def aggregate_usage(facts: Iterable[Fact], view: UsageView) -> list[tuple[dict[str, Value], Counts]]:
-    """Return dimensions and counters of each row of a day, in the order of first occurrence."""
+    """Return the dimensions and the counters of each row of a day, in the order in which their facts first occur."""
     group_names = [name for name in view.endpoint.dimensions if name in view.group_by]
     rows: dict[tuple[Value, ...], Counts] = {}
     for fact in facts:
@@ -87,9 +87,9 @@ def aggregate_usage(facts: Iterable[Fact], view: UsageView) -> list[tuple[dict[s
 
 
 def _filter(query: Query, parameter: str) -> frozenset[Value]:
-    """Return the allowed values, which may be separated by commas.
+    """Return the values that a filter allows, which may be separated by commas.
 
-    An empty result means that the query has no filter.
+    The result is empty if the query does not contain the filter.
     """
     if parameter == "batch":
         batch = read_choice(query, "batch", ("true", "false"))
@@ -107,6 +107,6 @@ def _row_text(view: UsageView, dimensions: dict[str, Value], counts: Counts, dev
         number = counts.get(name, 0)
         members[name] = "null" if deviations.null_counters and not number else str(number)
     members.update({name: json.dumps(dimensions.get(name)) for name in view.endpoint.dimensions})
-    # The fields of newer SDKs are left out to match the published specification, except those that a query groups by.
+    # To follow the published specification, fields of newer SDKs are left out, except those by which the query groups.
     shown = members.keys() if deviations.undocumented_fields else members.keys() - (NEWER - view.group_by)
     return json_object({name: text for name, text in members.items() if name in shown})

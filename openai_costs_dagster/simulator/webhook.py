@@ -1,4 +1,4 @@
-"""A webhook receiver for the alerts of the demo. It does not verify signatures."""
+"""A webhook receiver for the alerts of the demo, which does not verify signatures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Run a webhook receiver on the loopback interface. Yield its URL and the list of received JSON documents."""
+    """Run a webhook receiver on 127.0.0.1. Yield its URL and the list of the JSON documents that it receives."""
     received: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -23,7 +23,7 @@ def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Suppress the access log."""
+            """Suppress the access log of `BaseHTTPRequestHandler`, which goes to standard error."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

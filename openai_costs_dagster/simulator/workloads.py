@@ -1,6 +1,6 @@
-"""Generates the facts of a day from workloads, with random numbers that follow from the seed and the day.
+"""Generates the facts of a day from workloads, with random numbers that depend only on the seed and the day.
 
-The facts of a day never depend on the order of calls, on the process or on Python's hash seed.
+The facts of a day never depend on the order of calls, on the process, or on Python's hash seed.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ DAYS_PER_YEAR = 365
 UNLABELED = "unlabeled"
 AGENTS_API = "agents_api"
 
-# The factors of Monday to Friday relative to an average weekday, and of Saturday and Sunday relative to the weekend
-# share of a workload.
+# The factor of each weekday from Monday on. The factors from Monday to Friday are relative to an average working day,
+# and the factors of Saturday and Sunday are relative to the weekend share of a workload.
 _WEEK = (0.98, 1.04, 1.06, 1.02, 0.90, 1.0, 0.9)
 _FIRST_WEEKEND_DAY = 5
 
-# The standard deviations of the daily noise on a log scale: one factor for the organization, and one per workload.
+# The standard deviations of the daily noise on a log scale: one for the whole organization, and one for each workload.
 _SHARED_NOISE = 0.04
 _OWN_NOISE = 0.07
 
@@ -43,7 +43,7 @@ class User:
 
     @property
     def name(self) -> str:
-        """The display name, derived from the email address."""
+        """The display name, which is derived from the email address."""
         return self.email.partition("@")[0].title()
 
 
@@ -56,13 +56,13 @@ class ApiKey:
 
     @property
     def name(self) -> str:
-        """The display name, derived from the id: "lumen ada" for ``key_simulated_lumen_ada``."""
+        """The display name, which is derived from the id: "lumen ada" for ``key_simulated_lumen_ada``."""
         return self.id.removeprefix("key_simulated_").replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """A line item of a workload.
+    """A line item that a workload consumes.
 
     `price` is in US dollars per unit. `share` is the number of units per unit of the workload's volume. `idle` is the
     probability of a day without units, which is billed as a row of zero. If `counted` is false, the costs contain no
@@ -81,10 +81,10 @@ class Meter:
 class Workload:
     """The regular consumption of one API key in one project.
 
-    `volume` is the number of units, such as tokens or calls, on a weekday at the start of the organization. `weekend`
-    is the share of that volume on a Saturday. `chance` is the probability that a day has any consumption. `agents` is
-    the share that is used through the Agents API, which costs show only with a grouping by api_source. `begins` is the
-    number of days until the workload starts.
+    `volume` is the number of units, such as tokens or calls, on a working day at the start of the organization.
+    `weekend` is the share of this volume on a Saturday. `chance` is the probability that a day has any consumption.
+    `agents` is the share that is consumed through the Agents API, which costs show only if they are grouped by
+    api_source. `begins` is the number of days until the workload starts.
     """
 
     meters: tuple[Meter, ...]
@@ -101,9 +101,9 @@ class Workload:
 
 
 def facts_of_day(workloads: Iterable[Workload], *, seed: int, day: date, age: int, growth: float) -> tuple[Fact, ...]:
-    """Return the facts of a UTC day.
+    """Return the facts of a UTC day, on which the organization is `age` days old.
 
-    The organization is `age` days old, and its volume grows by the share `growth` of the initial volume per year.
+    The volume grows each year by the share `growth` of the initial volume.
     """
     generator = _random_generator(seed, day)
     level = (1 + growth * age / DAYS_PER_YEAR) * _WEEK[day.weekday()] * generator.lognormvariate(0, _SHARED_NOISE)
@@ -113,8 +113,8 @@ def facts_of_day(workloads: Iterable[Workload], *, seed: int, day: date, age: in
 
 
 def _random_generator(seed: int, day: date) -> random.Random:
-    # hash() of a string differs between processes. One sequence of random numbers for all days would depend on the
-    # order of calls.
+    # The built-in `hash` of a string differs between processes. A single sequence of random numbers for all days would
+    # make a day depend on the order of calls.
     digest = hashlib.sha256(f"{seed}/{day.isoformat()}".encode()).digest()
     return random.Random(int.from_bytes(digest[:8], "big"))  # noqa: S311  # The numbers are test data and not secret.
 
@@ -135,7 +135,7 @@ def _facts_of_work(work: Workload, day: date, level: float, generator: random.Ra
         if by_agents:
             yield _fact(work, meter, day, AGENTS_API, by_agents, requests_by_agents)
         yield _fact(work, meter, day, UNLABELED, units - by_agents, requests - requests_by_agents)
-        # The first line item carries the requests, so that the requests of a day add up.
+        # Only the first line item of a workload carries the requests, because they would otherwise count several times.
         requests = 0
 
 

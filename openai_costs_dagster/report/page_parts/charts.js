@@ -1,4 +1,5 @@
-// Charts drawn by Chart.js. Legends, tooltips and the table below each chart distinguish the layers without colour.
+// Charts drawn by Chart.js. Legends, tooltips and the table below each chart name the layers, so that nobody needs
+// to distinguish colours.
 
 // The Okabe-Ito palette, which people with colour blindness can distinguish, and three more colours.
 const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#7b68c8", "#b8a400", "#8c8c8c"];
@@ -19,7 +20,7 @@ function colour(name) {
   return resolved;
 }
 
-/** Destroys the charts whose canvas is no longer on the page: Chart.js would keep them in memory. */
+/** Destroys the charts whose canvas is no longer on the page, because Chart.js would keep them in memory. */
 function destroyDetachedCharts() {
   for (const [canvas, { chart }] of drawnCharts) {
     if (!canvas.isConnected) { chart.destroy(); drawnCharts.delete(canvas); }
@@ -103,7 +104,7 @@ function drawStackedBars(canvas, unit, bars, layers, provisional, missing) {
       interaction: { mode: "index", intersect: false },
       plugins: {
         legend: { position: "bottom", labels: { color: colour("ink"), boxWidth: 12,
-          /** @param {any} chart  Without this function, a pale first bar would make the legend pale. */
+          /** @param {any} chart  Without this function, a provisional first bar would make the legend pale. */
           generateLabels: (chart) => datasets.map(({ label }, index) => (
             { text: shortened(label), fillStyle: PALETTE[index % PALETTE.length], strokeStyle: "transparent", datasetIndex: index,
               hidden: !chart.isDatasetVisible(index), fontColor: colour("ink") })) } },

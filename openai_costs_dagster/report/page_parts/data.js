@@ -1,4 +1,5 @@
-// Decompression of the embedded data, and access to it. A day is a number counted from the first day of the report.
+// Decompresses the data that the page contains, and gives access to the data. A day is a number, counted from the
+// first day of the report.
 
 const BILLIONTHS_PER_DOLLAR = 1e9;
 const MS_PER_DAY = 86400000;
@@ -14,7 +15,7 @@ async function decompress(id) {
   return new Response(stream).text();
 }
 
-/** Loads Chart.js. The security policy of the page allows inline scripts only. */
+/** Loads Chart.js as an inline script, because the security policy of the page forbids other scripts. */
 async function loadChartJs() {
   const script = document.createElement("script");
   script.textContent = await decompress("charts");

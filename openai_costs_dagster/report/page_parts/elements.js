@@ -1,4 +1,4 @@
-// Construction of HTML elements. Names of projects and users come from outside: they are inserted as text, never as HTML.
+// Creates HTML elements. Names of projects and users are untrusted, so they are inserted as text and never as HTML.
 
 /**
  * Returns the element with an id of the page's template.
@@ -59,7 +59,7 @@ function replaceContent(id, ...children) {
 function note(text) { return element("p", { class: "quiet" }, text); }
 
 /**
- * Returns a link into Dagster, or plain text if the report has no address of Dagster.
+ * Returns a link to a page of Dagster's UI, or plain text if the report has no address of Dagster.
  * @param {ReportData} report
  * @param {string} path
  * @param {string} text
@@ -69,7 +69,7 @@ function dagsterLink({ data }, path, text) {
 }
 
 /**
- * Creates a bar that shows a share, with a mark at the forecast. 1 is the limit.
+ * Creates a bar that shows the spent share of a budget, with a mark at the forecast. A share of 1 is the whole budget.
  * @param {number} share
  * @param {number | null} forecast
  * @param {string} label

@@ -1,4 +1,4 @@
-// The filters of the page. Their values are stored in the form and in the URL's fragment, so that a view can be shared.
+// The filters of the page. The URL's fragment contains their values, so that a link can share the selection.
 
 /** @type {FilterName[]} */
 const FILTER_NAMES = ["organization", "project", "model", "user"];

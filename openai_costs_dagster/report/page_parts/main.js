@@ -1,4 +1,4 @@
-// Entry point: loads the data, sets up the controls, and redraws the sections when a filter changes.
+// The entry point of the page: loads the data, sets up the filters, and redraws the sections when a filter changes.
 
 /** @type {[string, (report: ReportData, filters: Filters, selected: Series[]) => void][]} */
 const SECTIONS = [
@@ -33,7 +33,7 @@ function showAll(report, filters) {
   markWideTables();
 }
 
-/** Marks tables that are wider than their section: they show that they scroll, and the keyboard can scroll them. */
+/** Marks tables that are wider than their section, so that they show a scroll bar and the keyboard can scroll them. */
 function markWideTables() {
   for (const scrollable of document.querySelectorAll(".scroll")) {
     const isWide = scrollable.scrollWidth > scrollable.clientWidth;
@@ -52,7 +52,7 @@ function watchTableSizes() {
   for (const scrollable of document.querySelectorAll(".scroll")) observer.observe(scrollable);
 }
 
-/** Moves the focus without the URL's fragment, which contains the filters. */
+/** Moves the focus to the main content without changing the URL's fragment, which contains the filters. */
 function setUpSkipLink() {
   /** @type {HTMLElement} */ (document.querySelector("a.skip")).addEventListener("click", (event) => {
     event.preventDefault();
@@ -77,7 +77,7 @@ function setUpTheme() {
   updateButton();
 }
 
-/** Prints in the light theme, with the largest anomalies open. After printing, the page is as before. */
+/** Prints the page in the light theme, with the largest anomalies open. After printing, the page is as before. */
 function setUpPrinting() {
   const root = document.documentElement;
   /** @type {string | undefined} */

@@ -18,7 +18,7 @@ type MonthlyUnitCost = [string, string, IsoDay, DecimalText, DecimalText, Decima
 type Restatement = [string, IsoDay, string, string | null, number, DecimalText];
 /** organization, day, currency, amount */
 type OtherCurrencyAmount = [string, IsoDay, string | null, DecimalText];
-/** six indexes into Cube.names, first day number, amounts in billionths of a US dollar, day offsets or null */
+/** six indexes into Cube.names, first day number, amounts in billionths of a US dollar, and day offsets or null */
 type PackedSeries = [
   number | null, number | null, number | null, number | null, number | null, number | null, number, number[], number[] | null,
 ];
@@ -144,7 +144,7 @@ interface Layer { name: string; amounts: number[]; }
 type CellContent = string | Node | (string | Node)[];
 interface Column<Row> { head: string; write: (row: Row) => CellContent; isNumber?: boolean; }
 
-/** Chart.js, from vendor/chart.umd.js. Only the members that the page uses. */
+/** The members of Chart.js (vendor/chart.umd.js) that the scripts of the page use. */
 declare class Chart {
   constructor(canvas: HTMLCanvasElement, configuration: object);
   destroy(): void;

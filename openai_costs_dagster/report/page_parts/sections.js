@@ -158,7 +158,7 @@ function forecastTile(report, filters) {
   if (!forecasts.length) return tile(title, "–", "not enough data", id);
   const sum = forecasts.reduce((total, { forecast }) => total + Number(forecast), 0);
   const [{ forecast_low: low, forecast_high: high }] = forecasts;
-  // The ranges of several organizations cannot be added: their errors are not perfectly correlated.
+  // The forecast ranges of several organizations cannot be added, because their errors are not perfectly correlated.
   const range = forecasts.length === 1 ? `80 % range: ${dollars(Number(low))} to ${dollars(Number(high))}`
     : `sum of ${forecasts.length} organizations`;
   return tile(title, dollars(sum), range, id);
@@ -195,7 +195,7 @@ function budgetsOf(report, filters) {
 const noBudgetsText = (filters) => (filters.fineFilters.length ? "no budget for this selection" : "no budgets configured");
 
 /**
- * Returns the layers of the chart: the largest values of the stacked dimension, and the sum of all others.
+ * Returns the layers of the stacked bars: the largest values of a dimension, and the sum of all others.
  * @param {ReportData} report
  * @param {Filters} filters
  * @param {Series[]} selected
@@ -255,7 +255,7 @@ function showDays(report, filters, selected) {
   const details = /** @type {HTMLDetailsElement} */ (byId("days-figures"));
   const fill = () => details.querySelector("div")?.replaceChildren(
     table(`US dollars per ${unit}, ${periodText(report, filters)}`, columns, bars.map((_, bar) => bar).reverse(), foot));
-  // A table of a year and many layers takes long to build, so it is built only while it is open.
+  // A table of a whole year with many layers takes long to build, so it is built only when a person opens it.
   details.ontoggle = () => { if (details.open) fill(); };
   if (details.open) fill();
 }
@@ -344,7 +344,8 @@ function reasonOfChange({ volume_ratio: volume, price_ratio: price, unit, earlie
 }
 
 /**
- * Returns the anomalies of the period and the selection. A filter hides anomalies of series without that dimension.
+ * Returns the anomalies of the period and the selection. A filter for a dimension, such as the model, hides anomalies
+ * of series without this dimension.
  * @param {ReportData} report
  * @param {Filters} filters
  */
@@ -371,7 +372,7 @@ function showAnomalies(report, filters) {
       anomalyElement(report, anomaly, openedByUser.get(anomalyKey(anomaly)) ?? index < OPEN_ANOMALIES))));
 }
 
-/** @type {Map<string, boolean>} The anomalies that the user opened or closed. They stay so when a filter changes. */
+/** @type {Map<string, boolean>} The anomalies that the user opened or closed, to keep them so. */
 const openedByUser = new Map();
 
 /** @param {AnomalyEntry} anomaly */
@@ -418,7 +419,7 @@ function anomalyElement(report, anomaly, isOpen) {
 }
 
 /**
- * Returns whether a series of the cube is part of an anomaly. The cube has no line items.
+ * Returns whether a series is part of an anomaly. Line items are ignored, because the page has no spend by line item.
  * @param {ReportData} report
  * @param {Series} series
  * @param {AnomalyEntry} anomaly
@@ -442,7 +443,8 @@ function drawAnomaly(report, anomaly, series, canvas) {
   const day = report.dayOf(anomaly.day);
   const first = Math.max(0, day - DAYS_BEFORE_ANOMALY), last = Math.min(report.dayCount - 1, day + DAYS_AFTER_ANOMALY);
   const key = seriesKey(anomaly);
-  // The chart also highlights the other anomalies of the series. A range over several days is not a range of one bar.
+  // The chart also highlights the other anomalies of the series. The range of an anomaly over several days is left
+  // out, because a bar shows only one day.
   const ranges = new Map(report.data.anomalies.filter((other) => seriesKey(other) === key).map((other) => (
     [other.day, other.has_daily_range ? { lower: Number(other.lower), upper: Number(other.upper) } : null])));
   drawAnomalyBars(canvas, [...byDay(series, first, last)].map(

@@ -1,4 +1,4 @@
-// Formatting of amounts, shares and times, and the labels of missing dimension values.
+// Formats amounts, shares and times, and contains the labels for spend without a project, model, user or API key.
 
 /** @type {Record<Dimension, string>} */
 const NO_VALUE_LABELS = {
@@ -35,7 +35,8 @@ const signedPercent = (share) => `${share > 0 ? "+" : ""}${INTEGER_FORMAT.format
 const percent = (share) => `${INTEGER_FORMAT.format(share * 100)} %`;
 
 /**
- * Returns the share of an amount in a total, or null for a total that is not positive: credits have no share.
+ * Returns the share of an amount in a total, or null if the total is zero or negative: a share of a credit has no
+ * meaning.
  * @param {number} amount
  * @param {number} total
  */

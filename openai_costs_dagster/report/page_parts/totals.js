@@ -1,4 +1,4 @@
-// Sums over the series. Amounts are added as whole billionths of a dollar, which a JavaScript number represents exactly.
+// Computes sums of spend. Amounts are whole billionths of a dollar, which a JavaScript number represents exactly.
 
 /**
  * Calls `visit` with each stored day from `first` to `last` and its amount in billionths.
