@@ -1,1 +1,1 @@
-"""Tests of the rules about money, which need no database and no API."""
+"""Tests of the calculations about spend. No test in this package needs a database or an API."""

@@ -10,7 +10,8 @@ from openai_costs_dagster.cost_records import ReportedCost
 
 ZERO_OF_THE_API = Decimal("0E-6176")
 SMALLEST = Decimal("1E-6176")
-LARGEST = Decimal("9." + "9" * 33 + "E6144")  # of a decimal128, which OpenAI computes with
+# OpenAI computes with decimal128, so no amount is larger or has more digits.
+LARGEST = Decimal("9." + "9" * 33 + "E6144")
 
 
 def _decimal(negative: bool, digits: int, exponent: int) -> Decimal:
@@ -36,4 +37,4 @@ costs = st.builds(
     quantity=st.none() | amounts,
     from_number=st.booleans(),
 )
-"""Cost rows with few values in each dimension, so that keys often collide."""
+"""Cost rows with few values in each dimension, so that many rows have equal dimensions."""

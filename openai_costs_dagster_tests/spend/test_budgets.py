@@ -29,7 +29,7 @@ def every_day(amount: int, days: DayRange) -> dict[dt.date, Decimal]:
 
 
 def complete_to(day: dt.date) -> KnownDays:
-    """Return known days that are complete up to `day`."""
+    """Return a `KnownDays` in which all days up to and including `day` are complete."""
     return KnownDays(day, day)
 
 

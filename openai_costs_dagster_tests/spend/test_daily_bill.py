@@ -1,4 +1,4 @@
-"""Tests that the bill of a day contains every received row exactly once."""
+"""Tests of the bill of a day: rows with equal dimensions are added up exactly, and no amount is lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _fraction(value: Decimal | None) -> Fraction | None:
 
 
 def _as_sets(rows: list[CostRow], bill: Bill) -> tuple[object, ...]:
-    """Return rows and totals in a form that does not depend on the order of the rows."""
+    """Return the rows and the totals of a bill in a form that does not depend on the order of the rows."""
     return (
         {_key(row): (str(row.amount), str(row.quantity)) for row in rows},
         (bill.row_count, bill.received, bill.absent_amounts),

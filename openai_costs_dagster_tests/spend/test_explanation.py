@@ -1,4 +1,4 @@
-"""Tests of the text of a finding: the impact, the causes, and the range of the test that failed."""
+"""Tests of the explanation of a finding, which names the impact, the causes and the expected range."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = DisplayNames(projects={"proj_search": "Search"}, api_keys={"key_9": "bat
 
 
 def figures(**values: Any) -> Figures:
-    """Return the figures of a day above its range; `values` replace single fields and may be text."""
+    """Return the figures of a day whose spend is above the expected range. `values` replaces single fields."""
     plain: dict[str, Any] = {
         "day": dt.date(2026, 3, 4),
         "actual": "545",

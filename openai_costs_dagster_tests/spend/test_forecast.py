@@ -1,4 +1,4 @@
-"""Tests that a forecast is the exact spend so far plus an estimate of the remaining days, without later data."""
+"""Tests of forecasts: the exact spend so far plus an estimate of the remaining days of a period."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _days = st.dates(dt.date(2025, 9, 1), _LAST)
 
 
 def histories(amounts: st.SearchStrategy[Decimal], least: int = 1) -> st.SearchStrategy[Spend]:
-    """Generate spend on some days of seven months that end in March 2026."""
+    """Generate spend on some days between September 2025 and March 2026."""
     return st.dictionaries(_days, amounts, min_size=least, max_size=60)
 
 
 def every_day(cost: Callable[[dt.date], float], days: int, to: dt.date = _TODAY) -> Spend:
-    """Return spend on consecutive days that end with `to`."""
+    """Return the spend of `days` consecutive days, of which `to` is the last."""
     return {day: Decimal(str(round(cost(day), 4))) for day in (to - age * ONE_DAY for age in range(days))}
 
 
@@ -61,7 +61,7 @@ def about(value: Decimal | Fraction, expected: Decimal | Fraction | float, share
 
 
 def wave(day: dt.date) -> float:
-    """Return a factor between 0.9 and 1.1 with a period of neither weeks nor months."""
+    """Return a factor between 0.9 and 1.1 that repeats every nine days, which is no period of the forecast."""
     return 1 + math.sin(day.toordinal() * 0.7) / 10
 
 
@@ -69,7 +69,7 @@ def quiet_weekends(day: dt.date) -> float:
     return 0 if day.weekday() >= 5 else 100
 
 
-# What was spent
+# Exact spend so far
 
 
 @given(histories(_signed))
@@ -109,7 +109,7 @@ def test_forecast_without_credits_is_at_least_the_spend(spend: Spend, known_to: 
     assert Fraction(forecast(spend, known_to=known_to).low) >= exact(spend, _FIRST, min(known_to, _LAST))
 
 
-# Laws
+# Properties of every forecast
 
 
 @given(histories(_signed), _days)
@@ -160,17 +160,17 @@ def test_order_of_the_mapping_is_irrelevant(spend: Spend, chance: object) -> Non
 
 
 @given(histories(_signed), st.sets(_days))
-def test_absent_day_after_the_first_is_zero_spend(spend: Spend, more: set[dt.date]) -> None:
+def test_missing_day_after_the_first_counts_as_zero_spend(spend: Spend, more: set[dt.date]) -> None:
     assume(min(spend) <= _TODAY)
     zeros = {day: Decimal(0) for day in more if day > min(spend)}
     assert forecast(zeros | spend) == forecast(spend)
 
 
-# What is known
+# Known days and levels
 
 
 @pytest.mark.parametrize("spend", [{}, {_TODAY + ONE_DAY: Decimal(5)}])
-def test_no_known_spend_means_no_forecast(spend: Spend) -> None:
+def test_forecast_without_known_spend_is_none(spend: Spend) -> None:
     assert forecast_period(spend, _FIRST, _LAST, _TODAY) is None
 
 
@@ -314,7 +314,7 @@ def test_interval_narrows_towards_the_end_of_the_period() -> None:
     assert widths[-1] == 0
 
 
-# What it needs
+# Imports and files
 
 
 def test_forecast_imports_only_arithmetic() -> None:

@@ -1,4 +1,4 @@
-"""Tests of incidents: an alert when one opens, when its impact doubles, and when it ends."""
+"""Tests of incidents: an incident causes an event when it opens, when its impact doubles and when it ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def unusual(number: int, impact: int, series: SeriesKey = LEAF, line_item: str |
 def update(
     known: list[Incident], found: list[UnusualDay], evaluated_to: int, may_alert: bool = True
 ) -> list[tuple[str, bool]]:
-    """Update incidents at the end of a day, and return each event and whether it was only recorded."""
+    """Update the incidents after a day, and return each event with True if no alert is sent for the event."""
     today = DAY + (evaluated_to + 1) * ONE_DAY
     last = DAY + evaluated_to * ONE_DAY
     events = update_incidents(known, found, today, last, lambda _: may_alert, may_end=may_alert)
@@ -60,7 +60,7 @@ def test_unusual_day_after_the_end_opens_a_new_incident() -> None:
     assert update(known, [unusual(0, 10), unusual(3, 10)], 5) == [("ended", False)]
 
 
-def test_coarser_series_continues_and_other_project_opens() -> None:
+def test_total_of_the_project_continues_an_incident_and_other_series_open_one() -> None:
     known: list[Incident] = []
     assert update(known, [unusual(0, 10)], 0) == [("opened", False)]
     assert update(known, [unusual(1, 10, PROJECT)], 1) == []

@@ -79,7 +79,7 @@ _doubles = st.floats(min_value=1e-12, max_value=1e9, allow_nan=False)
 
 @given(_doubles.map(Decimal), st.sampled_from(["r", ".17g", ".16g", ".15g"]))
 def test_rounding_of_a_printed_double_is_within_slack(exact: Decimal, form: str) -> None:
-    # Servers convert the exact amount to the nearest double and print it in the shortest form or with fixed digits.
+    # Servers round an exact amount to the nearest double, and print the shortest form or a fixed number of digits.
     double = float(exact)
     printed = Decimal(repr(double) if form == "r" else format(double, form))
     if form == ".15g" and len(printed.as_tuple().digits) < 12:

@@ -16,7 +16,7 @@ START = dt.date(2026, 3, 1)
 
 
 def priced(prices: list[str], *, quantity: int = 1_000_000, label: str = "gpt-5-mini, input") -> list[PricedDay]:
-    """Return one day for each price, in US dollars a million tokens."""
+    """Return one day of usage for each price, in US dollars per million tokens."""
     return [
         PricedDay(
             START + day * ONE_DAY,

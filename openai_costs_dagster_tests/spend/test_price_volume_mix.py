@@ -65,7 +65,7 @@ def test_same_units_at_another_price_are_price() -> None:
 def test_units_without_a_counterpart_are_unmeasured() -> None:
     parts = [segment("0", "10", "0", "1000", model="mini"), segment("110", "100", "1100", "1000", model="large")]
     change = decompose_change([parts[0], parts[1], segment("100", "0", "1000", None, model="new")])
-    assert change.unmeasured == Decimal(90)  # segments without a usual or present quantity
+    assert change.unmeasured == Decimal(90)  # Segments with no usual or no present quantity have no unit price.
 
 
 def test_segment_without_quantity_is_unmeasured() -> None:

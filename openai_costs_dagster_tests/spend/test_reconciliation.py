@@ -1,4 +1,4 @@
-"""Tests that grouped and ungrouped sums must be equal, apart from the rounding of JSON numbers."""
+"""Tests that grouped and ungrouped costs of a day must have equal sums, except for the rounding of JSON numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bill(*rows: ReportedCost) -> Bill:
 
 
 def as_number(amount: Decimal) -> ReportedCost:
-    """Return a row with the amount as a JSON number, rounded to a double."""
+    """Return a cost row whose amount OpenAI sent as a JSON number, which is rounded to a double."""
     return row(Decimal(repr(float(amount))), from_number=True)
 
 
@@ -41,10 +41,10 @@ def test_equal_sums_of_strings_reconcile(exact: list[Decimal]) -> None:
 
 
 @given(st.lists(amounts, min_size=1, max_size=20), st.sampled_from([SMALLEST, Decimal("-1E-34"), Decimal("0.01")]))
-def test_sums_of_strings_that_differ_in_the_last_digit_do_not_reconcile(exact: list[Decimal], off: Decimal) -> None:
+def test_sums_of_strings_that_differ_in_the_last_digit_do_not_reconcile(exact: list[Decimal], offset: Decimal) -> None:
     grouped = bill(*map(row, exact))
-    (difference,) = differences(grouped, bill(row(as_one_row(exact)), row(off)))
-    assert Fraction(difference.amount) == -Fraction(off)
+    (difference,) = differences(grouped, bill(row(as_one_row(exact)), row(offset)))
+    assert Fraction(difference.amount) == -Fraction(offset)
     assert difference.allowed == 0
     assert not difference.is_explained
 
@@ -76,7 +76,7 @@ def test_slack_of_both_bills_is_added() -> None:
     assert Fraction(differences(bill(number), bill(number))[0].allowed) == 2 * Fraction(slack)
 
 
-def test_currencies_are_held_against_themselves_alone() -> None:
+def test_each_currency_is_reconciled_separately() -> None:
     grouped = bill(row(Decimal(5), "usd"), row(Decimal(3), "eur"))
     ungrouped = bill(row(Decimal(3), "usd"), row(Decimal(5), "eur"))
     assert not reconciles(grouped, ungrouped)
@@ -95,12 +95,12 @@ def test_currency_of_one_side_counts_as_zero_on_the_other(currency: str | None) 
     assert reconciles(bill(row(Decimal(0), currency)), bill())
 
 
-def test_two_quiet_answers_reconcile() -> None:
+def test_two_empty_bills_reconcile() -> None:
     assert reconciles(bill(), bill())
     assert differences(bill(), bill()) == []
 
 
-def test_number_slack_in_one_currency_explains_nothing_in_another() -> None:
+def test_slack_of_one_currency_does_not_explain_a_difference_in_another() -> None:
     number = row(Decimal("1000000.1"), "eur", from_number=True)
     tiny = Decimal("1E-12")
     assert not reconciles(bill(number, row(tiny)), bill(number))

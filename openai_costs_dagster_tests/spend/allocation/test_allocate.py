@@ -1,4 +1,4 @@
-"""Tests that every cost row is allocated to the users who caused it and that its shares add up to it."""
+"""Tests of the allocation of costs to users: the shares of a cost row add up exactly to its amount."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def allocation(
     return allocate(rows, items, DayUsage(usage, names), by_user=by_user, by_key=by_key, totals=totals)
 
 
-def of(found: list[AllocatedCost]) -> dict[tuple[str | None, str | None, str], Decimal | None]:
-    """Return amounts by user, API key and method."""
+def sums_by_user(found: list[AllocatedCost]) -> dict[tuple[str | None, str | None, str], Decimal | None]:
+    """Return the sums of the shares in US dollars, by user, API key and allocation method."""
     result: dict[tuple[str | None, str | None, str], Decimal | None] = {}
     for share in found:
         key = (share.user_id, share.api_key_id, share.method)
@@ -137,7 +137,7 @@ def test_amount_billed_to_a_user_stays_with_the_user(rows: list[CostRow], usage:
     assert found == billed
 
 
-# The counter that each line item follows
+# The usage counter by which each line item is allocated
 
 
 def test_input_follows_uncached_and_cached_input_follows_cached_tokens() -> None:
@@ -161,9 +161,9 @@ def test_cache_writes_follow_cache_write_tokens() -> None:
         used("ada", input_tokens=100, input_cache_write_tokens=100),
         used("lin", input_tokens=100, input_cache_write_tokens=0),
     ]
-    found = of(shares([cost(5, "gpt-5-mini, input")], usage))
+    found = sums_by_user(shares([cost(5, "gpt-5-mini, input")], usage))
     assert found == {("lin", "k", USAGE): 5}
-    assert of(shares([cost(5, "gpt-5-mini, cache writes")], usage)) == {("ada", "k", USAGE): 5}
+    assert sums_by_user(shares([cost(5, "gpt-5-mini, cache writes")], usage)) == {("ada", "k", USAGE): 5}
 
 
 def test_tier_follows_usage_of_the_same_tier() -> None:
@@ -173,19 +173,19 @@ def test_tier_follows_usage_of_the_same_tier() -> None:
         used("noor", input_tokens=100, tier="priority"),
     ]
     for label, user in (("", "ada"), ("batch | ", "lin"), ("priority | ", "noor")):
-        assert of(shares([cost(5, f"{label}gpt-5-mini, input")], usage)) == {(user, "k", USAGE): 5}
+        assert sums_by_user(shares([cost(5, f"{label}gpt-5-mini, input")], usage)) == {(user, "k", USAGE): 5}
 
 
 def test_billed_key_is_kept_and_missing_keys_come_from_usage() -> None:
     usage = [used("ada", "k1", input_tokens=100), used("lin", "k2", input_tokens=300)]
-    assert of(shares([cost(4, key="k1")], usage, by_key=True)) == {("ada", "k1", USAGE): 4}
-    assert of(shares([cost(4)], usage)) == {("ada", "k1", USAGE): 1, ("lin", "k2", USAGE): 3}
+    assert sums_by_user(shares([cost(4, key="k1")], usage, by_key=True)) == {("ada", "k1", USAGE): 4}
+    assert sums_by_user(shares([cost(4)], usage)) == {("ada", "k1", USAGE): 1, ("lin", "k2", USAGE): 3}
 
 
 def test_cost_without_key_follows_usage_without_key() -> None:
     usage = [used("ada", None, input_tokens=100), used("lin", "k1", input_tokens=300)]
     rows = [cost(4, key=None), cost(9, key="k1")]
-    assert of(shares(rows, usage, by_key=True)) == {("ada", None, USAGE): 4, ("lin", "k1", USAGE): 9}
+    assert sums_by_user(shares(rows, usage, by_key=True)) == {("ada", None, USAGE): 4, ("lin", "k1", USAGE): 9}
 
 
 def test_amount_of_a_billed_user_is_split_by_keys() -> None:
@@ -194,13 +194,13 @@ def test_amount_of_a_billed_user_is_split_by_keys() -> None:
         used("ada", "k2", input_tokens=300),
         used("lin", "k3", input_tokens=9),
     ]
-    found = of(shares([cost(4, user="ada")], usage, by_user=True))
+    found = sums_by_user(shares([cost(4, user="ada")], usage, by_user=True))
     assert found == {("ada", "k1", BILLED): 1, ("ada", "k2", BILLED): 3}
 
 
 def test_row_without_user_is_not_allocated_to_billed_users() -> None:
     usage = [used("ada", input_tokens=100), used(None, "service", input_tokens=100)]
-    found = of(shares([cost(4, user="ada"), cost(6)], usage, by_user=True))
+    found = sums_by_user(shares([cost(4, user="ada"), cost(6)], usage, by_user=True))
     assert found == {("ada", "k", BILLED): 4, (None, "service", USAGE): 6}
 
 
@@ -221,16 +221,17 @@ def test_service_follows_its_own_counter(label: str, operation: str, counter: st
         used("lin", model=classify(label).model, operation=operation, counts={counter: 1}),
         used("noor", model=classify(label).model, operation="completions", counts={counter: 1}),
     ]
-    assert of(shares([cost(4, label)], usage)) == {("ada", "k", USAGE): 3, ("lin", "k", USAGE): 1}
+    assert sums_by_user(shares([cost(4, label)], usage)) == {("ada", "k", USAGE): 3, ("lin", "k", USAGE): 1}
 
 
 def test_usage_is_found_under_the_billed_model_name() -> None:
     usage = [used("ada", model="gpt-image-2", output_tokens=5)]
     names = {"gpt-image-2": "gpt-image-2-2026-04-21"}
-    found = of(shares([cost(4, "gpt-image-2-2026-04-21 image, output")], usage, names=names))
-    assert found == {(None, None, UNALLOCATED): 4}  # text output is all that was counted
+    found = sums_by_user(shares([cost(4, "gpt-image-2-2026-04-21 image, output")], usage, names=names))
+    # All output tokens of this usage are text tokens, so no usage explains the image output.
+    assert found == {(None, None, UNALLOCATED): 4}
     usage = [used("ada", model="gpt-image-2", output_tokens=5, output_image_tokens=5)]
-    found = of(shares([cost(4, "gpt-image-2-2026-04-21 image, output")], usage, names=names))
+    found = sums_by_user(shares([cost(4, "gpt-image-2-2026-04-21 image, output")], usage, names=names))
     assert found == {("ada", "k", USAGE): 4}
 
 
@@ -238,13 +239,13 @@ def test_usage_is_found_under_the_billed_model_name() -> None:
 @pytest.mark.parametrize("tier", ["priority", "fast"])
 def test_priority_and_fast_are_the_same_tier(word: str, tier: str) -> None:
     usage = [used("ada", input_tokens=100), used("lin", input_tokens=1, tier=tier)]
-    assert of(shares([cost(5, f"{word} | gpt-5-mini, input")], usage)) == {("lin", "k", USAGE): 5}
+    assert sums_by_user(shares([cost(5, f"{word} | gpt-5-mini, input")], usage)) == {("lin", "k", USAGE): 5}
 
 
-@pytest.mark.parametrize("word", ["ultrafast", "reserved", "flex", "batch", "a tier of tomorrow"])
+@pytest.mark.parametrize("word", ["ultrafast", "reserved", "flex", "batch", "unknown tier"])
 def test_cost_of_a_tier_without_usage_stays_unallocated(word: str) -> None:
     rows = [cost(5, f"{word} | gpt-5-mini, input"), cost(1)]
-    found = of(shares(rows, [used("ada", input_tokens=100)]))
+    found = sums_by_user(shares(rows, [used("ada", input_tokens=100)]))
     assert found == {(None, None, UNALLOCATED): 5, ("ada", "k", USAGE): 1}
 
 
@@ -252,24 +253,24 @@ def test_usage_of_an_endpoint_without_tiers_explains_batch_work() -> None:
     counted = used("ada", model="text-embedding-3-small", operation="embeddings", input_tokens=100)
     usage = [replace(counted, row=counted.row._replace(groups={}))]
     label = "text-embedding-3-small, input"
-    assert of(shares([cost(5, f"batch | {label}"), cost(1, label)], usage)) == {("ada", "k", USAGE): 6}
+    assert sums_by_user(shares([cost(5, f"batch | {label}"), cost(1, label)], usage)) == {("ada", "k", USAGE): 6}
 
 
-def test_unknown_tier_follows_the_usage_that_names_it() -> None:
+def test_unknown_tier_follows_usage_of_the_same_tier_name() -> None:
     usage = [used("ada", input_tokens=100), used("lin", input_tokens=1, tier="Turbo")]
-    found = of(shares([cost(5, "turbo | gpt-5-mini, input"), cost(1)], usage))
+    found = sums_by_user(shares([cost(5, "turbo | gpt-5-mini, input"), cost(1)], usage))
     assert found == {("lin", "k", USAGE): 5, ("ada", "k", USAGE): 1}
 
 
 def test_cost_of_a_product_follows_usage_of_the_standard_tier() -> None:
     usage = [used("ada", input_tokens=100), used("lin", input_tokens=1, tier="flex")]
-    assert of(shares([cost(5, "evals | gpt-5-mini, input")], usage)) == {("ada", "k", USAGE): 5}
+    assert sums_by_user(shares([cost(5, "evals | gpt-5-mini, input")], usage)) == {("ada", "k", USAGE): 5}
 
 
 def test_standard_cost_follows_the_only_tier_with_usage() -> None:
     usage = [used("lin", input_tokens=1, tier="flex")]
-    assert of(shares([cost(5)], usage)) == {("lin", "k", USAGE): 5}
-    assert of(shares([cost(5), cost(3, "flex | gpt-5-mini, input")], usage)) == {
+    assert sums_by_user(shares([cost(5)], usage)) == {("lin", "k", USAGE): 5}
+    assert sums_by_user(shares([cost(5), cost(3, "flex | gpt-5-mini, input")], usage)) == {
         (None, None, UNALLOCATED): 5,
         ("lin", "k", USAGE): 3,
     }
@@ -319,11 +320,11 @@ def test_modality_follows_its_own_tokens() -> None:
         used("ada", model="gpt-audio", input_tokens=100, input_audio_tokens=100),
         used("lin", model="gpt-audio", input_tokens=100, input_audio_tokens=0),
     ]
-    assert of(shares([cost(4, "gpt-audio audio, input")], usage)) == {("ada", "k", USAGE): 4}
-    assert of(shares([cost(4, "gpt-audio text, input")], usage)) == {("lin", "k", USAGE): 4}
+    assert sums_by_user(shares([cost(4, "gpt-audio audio, input")], usage)) == {("ada", "k", USAGE): 4}
+    assert sums_by_user(shares([cost(4, "gpt-audio text, input")], usage)) == {("lin", "k", USAGE): 4}
 
 
-# What is not known
+# Costs without matching usage
 
 
 @pytest.mark.parametrize(
@@ -331,12 +332,12 @@ def test_modality_follows_its_own_tokens() -> None:
     [
         cost(4, "Promotional credit"),
         cost(4, None),
-        cost(4, "gpt-of-tomorrow, input"),
-        cost(4, project="elsewhere"),
+        cost(4, "gpt-unknown-model, input"),
+        cost(4, project="another project"),
         cost(4, key="another key"),
         cost(None),
     ],
-    ids=["a credit", "no label", "a model that usage does not know", "another project", "another key", "no amount"],
+    ids=["a credit", "no label", "a model without usage", "another project", "another key", "no amount"],
 )
 def test_cost_without_usage_stays_unallocated(row: CostRow) -> None:
     (share,) = shares([row], [used("ada", input_tokens=100)], by_key=row.api_key_id is not None)
@@ -344,13 +345,13 @@ def test_cost_without_usage_stays_unallocated(row: CostRow) -> None:
 
 
 def test_billed_excess_over_usage_stays_unallocated() -> None:
-    found = of(shares([cost(10, quantity=1000)], [used("ada", input_tokens=400)]))
+    found = sums_by_user(shares([cost(10, quantity=1000)], [used("ada", input_tokens=400)]))
     assert found == {("ada", "k", USAGE): 4, (None, None, UNALLOCATED): 6}
 
 
 def test_excess_beside_billed_users_stays_unallocated() -> None:
     rows = [cost(5, user="lin", key="k"), cost(10, quantity=1000)]
-    found = of(shares(rows, [used("ada", input_tokens=400)]))
+    found = sums_by_user(shares(rows, [used("ada", input_tokens=400)]))
     assert found[None, None, UNALLOCATED] == 6
     assert found["ada", "k", USAGE] == 4
 
@@ -359,15 +360,15 @@ def test_fractional_counts_are_used() -> None:
     row = cost(10, "whisper")._replace(quantity_unit="duration_seconds", quantity=Decimal("0.5"))
     counts: dict[str, int | Decimal] = {"seconds": Decimal("0.25")}
     usage = [used("ada", model="whisper", operation="audio_transcriptions", counts=counts)]
-    found = of(shares([row], usage))
+    found = sums_by_user(shares([row], usage))
     assert found == {("ada", "k", USAGE): 5, (None, None, UNALLOCATED): 5}
 
 
 def test_usage_within_tolerance_explains_the_whole_amount() -> None:
-    assert of(shares([cost(10, quantity=1000)], [used("ada", input_tokens=985)])) == {("ada", "k", USAGE): 10}
+    assert sums_by_user(shares([cost(10, quantity=1000)], [used("ada", input_tokens=985)])) == {("ada", "k", USAGE): 10}
 
 
-# Users' own totals, where users and projects exclude each other
+# Totals by user, for organizations whose costs OpenAI does not group by user and project together
 
 
 def test_shares_add_up_to_user_totals_and_rows() -> None:
@@ -386,17 +387,17 @@ def test_shares_add_up_to_user_totals_and_rows() -> None:
 
 
 def test_amount_missing_from_user_totals_has_no_user() -> None:
-    found = of(shares([cost(10)], [], totals=[UserTotal("ada", INPUT, "usd", Decimal(7))]))
+    found = sums_by_user(shares([cost(10)], [], totals=[UserTotal("ada", INPUT, "usd", Decimal(7))]))
     assert found == {("ada", None, BILLED): 7, (None, None, UNALLOCATED): 3}
 
 
 def test_larger_user_totals_are_reduced_to_the_rows() -> None:
     totals = [UserTotal("ada", INPUT, "usd", Decimal(9)), UserTotal("lin", INPUT, "usd", Decimal(3))]
-    found = of(shares([cost(10)], [], totals=totals))
+    found = sums_by_user(shares([cost(10)], [], totals=totals))
     assert found == {("ada", None, BILLED): Decimal("7.5"), ("lin", None, BILLED): Decimal("2.5")}
 
 
-def test_too_many_rows_without_usage_are_not_split() -> None:
+def test_costs_of_too_many_rows_without_usage_are_not_split() -> None:
     users, projects = 101, 100
     rows = [cost(users, project=f"p{number}", quantity=10) for number in range(projects)]
     totals = [UserTotal(f"user-{number}", INPUT, "usd", Decimal(projects)) for number in range(users)]
@@ -419,7 +420,7 @@ def test_rows_with_usage_are_allocated_beside_unsplit_rows() -> None:
     assert found.unsplit_line_items == [INPUT]
 
 
-def test_many_rows_with_usage_are_split() -> None:
+def test_costs_of_many_rows_with_usage_are_split() -> None:
     rows = [cost(1, project=f"p{number}") for number in range(120)]
     usage = [used(f"user-{number}", project=f"p{number}", input_tokens=10) for number in range(120)]
     totals = [UserTotal(f"user-{number}", INPUT, "usd", Decimal(1)) for number in range(120)]

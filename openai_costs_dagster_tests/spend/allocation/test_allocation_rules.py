@@ -1,4 +1,4 @@
-"""Tests of the usage counters against the published API specification and SDK, and the counter of each line item."""
+"""Tests of the usage counters against OpenAI's API specification and SDK, and of the counters of each line item."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from openai_costs_dagster.spend.allocation.allocation_rules import billed_counte
 from openai_costs_dagster.spend.line_items import classify
 from openai_costs_dagster.usage_records import OPERATIONS, TOKEN_TOTALS, Operation, UsageRow
 
-# The example rows of the published OpenAPI spec (openai/openai-openapi, 2026-08-21), without their dimensions: of the
-# description of the result object and of the endpoint's example response.
+# Example rows of the published OpenAPI specification (openai/openai-openapi, 2026-08-21), without their dimensions.
+# The first row of an endpoint comes from the description of the result object, the second from the example response.
 SPEC_EXAMPLES: dict[str, list[dict[str, int]]] = {
     "completions": [
         {
@@ -74,7 +74,7 @@ def row(counters: dict[str, int]) -> UsageRow:
 
 
 @pytest.mark.parametrize(("name", "example"), _EXAMPLES)
-def test_counters_of_the_specification_are_in_the_table(name: str, example: dict[str, int]) -> None:
+def test_counters_of_the_specification_are_known(name: str, example: dict[str, int]) -> None:
     assert example.keys() <= set(_BY_NAME[name].counters)
 
 
@@ -99,7 +99,7 @@ def _sdk_results(operation: Operation) -> type[BaseModel]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_table_has_the_counters_of_the_official_sdk(operation: Operation) -> None:
+def test_counters_equal_those_of_the_official_sdk(operation: Operation) -> None:
     fields = _sdk_results(operation).model_fields
     numbers = {name for name, field in fields.items() if field.annotation in (int, int | None)}
     assert set(operation.counters) == numbers
@@ -114,7 +114,7 @@ def test_missing_counter_is_derived_from_the_others(example: dict[str, int]) -> 
         assert counter_value(row(without), name) == example[name], name
 
 
-def test_uncached_text_tokens_are_derived() -> None:
+def test_uncached_text_and_image_tokens_are_derived() -> None:
     old = {"input_tokens": 1000, "input_cached_tokens": 400, "input_audio_tokens": 100}
     assert counter_value(row(old), "input_uncached_tokens") == 600
     assert counter_value(row(old), "input_text_tokens") == 500

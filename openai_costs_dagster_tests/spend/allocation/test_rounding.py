@@ -1,4 +1,4 @@
-"""Tests that the shares of a split amount add up exactly to the amount, by weights and by both margins."""
+"""Tests that an amount is split exactly: by weights, and into a table with given sums of rows and columns."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_shares_have_at_most_the_decimals_of_the_amount_or_twelve(amount: Decima
 
 
 @given(amounts, weights)
-def test_share_is_proportional_within_one_unit(amount: Decimal, by: list[int]) -> None:
+def test_share_is_proportional_to_its_weight_within_one_unit(amount: Decimal, by: list[int]) -> None:
     unit = EXACT.scaleb(Decimal(1), -scale_of([amount]))
     for share, weight in zip(split_amount(amount, by), by, strict=True):
         assert abs(EXACT.multiply(share, Decimal(sum(by))) - EXACT.multiply(amount, Decimal(weight))) < sum(by) * unit
@@ -55,7 +55,7 @@ def test_credits_are_split_like_charges(amount: Decimal, by: list[int]) -> None:
     assert split_amount(amount.copy_negate(), by) == [share.copy_negate() for share in split_amount(amount, by)]
 
 
-def test_rest_goes_to_largest_remainder_and_ties_to_the_first() -> None:
+def test_last_units_go_to_the_largest_remainders_and_then_to_the_first_shares() -> None:
     assert split_amount(Decimal("0.000000000002"), [1, 1, 1]) == [Decimal("1E-12"), Decimal("1E-12"), _ZERO]
     assert split_amount(Decimal(1), [1, 2]) == [Decimal("0.333333333333"), Decimal("0.666666666667")]
 
@@ -68,9 +68,9 @@ def test_invalid_weights_are_rejected(by: list[int]) -> None:
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[list[Decimal], list[Decimal], np.ndarray]:
-    """Generate row sums and column sums of a random table, and a prior that is unrelated to the table."""
+    """Generate the row sums and the column sums of a random table, and unrelated weights of the cells."""
     height, width = draw(st.integers(1, 5)), draw(st.integers(1, 5))
-    sign = draw(st.sampled_from([1, -1, 0]))  # 0 stands for mixed signs
+    sign = draw(st.sampled_from([1, -1, 0]))  # With 0, the amounts of the table have mixed signs.
     cell = amounts if not sign else amounts.map(lambda amount: amount.copy_abs().copy_sign(Decimal(sign)))
     cells = [[draw(cell) for _ in range(width)] for _ in range(height)]
     prior = np.array([[draw(st.integers(0, 9)) for _ in range(width)] for _ in range(height)], float)
@@ -87,13 +87,13 @@ def test_fitted_shares_add_up_to_rows_and_columns(table: tuple[list[Decimal], li
     assert [total(list(column)) for column in zip(*cells, strict=True)] == columns
 
 
-def test_fitted_shares_follow_the_prior() -> None:
+def test_fitted_shares_follow_the_weights_of_the_cells() -> None:
     known = np.array([[0.75, 0.25], [0.0, 1.0]])
     cells = fit_to_margins([Decimal(40), Decimal(60)], [Decimal(30), Decimal(70)], known)
     assert [[round(cell, 6) for cell in row] for row in cells] == [[30, 10], [0, 60]]
 
 
-def test_cells_without_evidence_get_no_share() -> None:
+def test_cells_without_weight_get_no_share() -> None:
     known = np.array([[1.0, 0.0], [0.5, 0.5]])
     cells = fit_to_margins([Decimal("0.1"), Decimal("0.2")], [Decimal("0.2"), Decimal("0.1")], known)
     assert cells == [[Decimal("0.1"), 0], [Decimal("0.1"), Decimal("0.1")]]

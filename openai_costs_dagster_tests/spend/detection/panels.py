@@ -1,4 +1,4 @@
-"""Synthetic daily spend for tests of the detector."""
+"""Builders of synthetic daily spend for tests of the anomaly detector."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEEKEND = 0.4
 def steady(
     level: float, days: int = 120, *, noise: float = 0.1, seed: int = 1, weekend: float = WEEKEND
 ) -> list[float]:
-    """Return US dollars per day from a Monday on, with lower weekends and log-normal noise."""
+    """Return spend in US dollars for consecutive days from a Monday on, with lower weekends and log-normal noise."""
     rng = np.random.default_rng(seed)
     return [
         level * (weekend if day % 7 >= 5 else 1.0) * float(np.exp(noise * rng.standard_normal())) for day in range(days)
@@ -31,7 +31,7 @@ def steady(
 
 
 def spend_rows(values: Mapping[tuple[str, str], Iterable[float]], organization: str = "acme") -> list[SpendRow]:
-    """Return a spend table from values by project and model. Days without spend have no row."""
+    """Return one row for each project, model and day with spend, from daily values by project and model."""
     return [
         SpendRow(organization, project, model, START + number * ONE_DAY, Decimal(str(round(value, 6))))
         for (project, model), days in values.items()
@@ -51,7 +51,7 @@ def detect(panel: Panel, annotations: Annotations | None = None, parameters: Par
 def flagged(
     values: Mapping[tuple[str, str], Iterable[float]], project: str = "search", model: str = "gpt"
 ) -> list[int]:
-    """Return the rows of the days on which a series is flagged."""
+    """Return the days on which a series is flagged, as numbers of days since `START`."""
     spend_panel = panel(values)
     column = spend_panel.series.index(SeriesKey("acme", project, model))
     return [int(row) for row in np.flatnonzero(detect(spend_panel).flagged[:, column])]

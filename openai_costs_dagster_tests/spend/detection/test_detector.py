@@ -21,7 +21,7 @@ DAYS = 120
 
 
 def with_days(values: list[float], days: dict[int, float]) -> list[float]:
-    """Return the values with some days multiplied, given by row."""
+    """Return daily values in which some days are multiplied. `days` maps the number of a day to its factor."""
     return [value * days.get(number, 1.0) for number, value in enumerate(values)]
 
 
@@ -54,9 +54,9 @@ def test_fall_to_an_earlier_level_is_a_recovery() -> None:
     assert all(day < 80 for day in flagged(search(values)))
 
 
-def test_slow_leak_is_flagged_before_spend_triples() -> None:
-    leak = {day: 1.05 ** min(day - 80, 28) for day in range(80, DAYS)}
-    found = flagged(search(with_days(steady(100, noise=0.05), leak)))
+def test_slow_growth_is_flagged_before_spend_triples() -> None:
+    growth = {day: 1.05 ** min(day - 80, 28) for day in range(80, DAYS)}
+    found = flagged(search(with_days(steady(100, noise=0.05), growth)))
     assert found
     assert 80 < found[0] < 80 + 24
 
@@ -68,7 +68,7 @@ def test_constant_growth_is_not_flagged() -> None:
 
 def test_weekend_activity_of_a_weekday_series_is_flagged() -> None:
     values = steady(100, weekend=0.0)
-    values[96] = 60.0  # a Saturday
+    values[96] = 60.0  # The day is a Saturday, on which this series usually has no spend.
     assert (START + dt.timedelta(days=96)).weekday() == 5
     assert flagged(search(values)) == [96]
 
@@ -115,12 +115,12 @@ def test_successor_model_is_a_migration_while_its_project_also_grows() -> None:
 
 
 def test_migration_to_an_existing_model_is_not_flagged() -> None:
-    old, heir = steady(100, noise=0.05), steady(80, noise=0.05, seed=2)
-    heir = [value + 0.9 * old[day] * (day >= 99) for day, value in enumerate(heir)]
+    old, successor = steady(100, noise=0.05), steady(80, noise=0.05, seed=2)
+    successor = [value + 0.9 * old[day] * (day >= 99) for day, value in enumerate(successor)]
     old = with_days(old, dict.fromkeys(range(99, DAYS), 0.1))
-    values = {("search", "old"): old, ("search", "heir"): heir, **BESIDE}
+    values = {("search", "old"): old, ("search", "successor"): successor, **BESIDE}
     assert flagged(values, model="old") == []
-    assert flagged(values, model="heir") == []
+    assert flagged(values, model="successor") == []
 
 
 @pytest.mark.parametrize(("times", "beside"), [(3.0, 220), (0.2, 120)])
@@ -134,10 +134,10 @@ def test_coincidental_migration_is_flagged_once_siblings_return(times: float, be
 
 
 def test_migration_is_not_reverted_on_low_weekends() -> None:
-    old, heir = (steady(level, noise=0.1, seed=level, weekend=0.25) for level in (80, 100))
-    heir = [value + old[day] * (day >= 92) for day, value in enumerate(heir)]
+    old, successor = (steady(level, noise=0.1, seed=level, weekend=0.25) for level in (80, 100))
+    successor = [value + old[day] * (day >= 92) for day, value in enumerate(successor)]
     old = with_days(old, dict.fromkeys(range(92, DAYS), 0.0))
-    spend_panel = panel({**BESIDE, ("search", "gpt"): heir, ("search", "other"): old})
+    spend_panel = panel({**BESIDE, ("search", "gpt"): successor, ("search", "other"): old})
     expected = detect(spend_panel).expected[:, spend_panel.series.index(SeriesKey("acme", "search", "gpt"))]
     usual = np.array(steady(180, noise=0.0, weekend=0.25))
     assert np.abs(np.log(expected[94:] / usual[94:])).max() < np.log(1.4)
@@ -180,10 +180,10 @@ def test_expected_level_stays_after_a_coincidental_migration() -> None:
 
 
 def test_unknown_day_does_not_revert_a_migration() -> None:
-    old, heir = steady(100, noise=0.05), steady(80, noise=0.05, seed=2)
-    heir = [value + 0.9 * old[day] * (day >= 92) for day, value in enumerate(heir)]
+    old, successor = steady(100, noise=0.05), steady(80, noise=0.05, seed=2)
+    successor = [value + 0.9 * old[day] * (day >= 92) for day, value in enumerate(successor)]
     old = with_days(old, dict.fromkeys(range(92, DAYS), 0.1))
-    spend_panel = panel({**BESIDE, ("search", "gpt"): old, ("search", "other"): heir})
+    spend_panel = panel({**BESIDE, ("search", "gpt"): old, ("search", "other"): successor})
     spend_panel.spend[94] = 0
     known = np.ones(len(spend_panel.spend), bool)
     known[94] = False
@@ -221,7 +221,7 @@ def test_common_week_of_rest_is_not_a_fall_to_an_earlier_level() -> None:
         assert not [day for day in flagged(values) if day >= 96]
 
 
-def test_day_far_above_the_level_of_a_recent_finding_is_flagged() -> None:
+def test_spike_above_a_recently_raised_level_is_flagged() -> None:
     higher = {60: 2.6, **dict.fromkeys(range(61, 75), 1.35)}
     assert flagged(search(with_days(steady(100, noise=0.15), {**higher, 70: 9.0}))) == [60, 70]
 
@@ -258,7 +258,7 @@ def test_end_of_a_young_series_is_not_a_drop() -> None:
 
 
 def test_two_weeks_of_irregular_days_do_not_define_weekdays() -> None:
-    # There is spend on no Tuesday and on one of two Saturdays, so the series has no fixed weekdays yet.
+    # Spend is missing on each Tuesday and on one of two Saturdays: 19 days are too few to infer fixed weekdays.
     young = [6.2, 0, 7.3, 5.9, 5.4, 2.3, 0, 6.0, 0, 6.9, 6.5, 4.9, 0, 2.1, 7.3, 6.3, 0, 7.1, 5.5]
     assert flagged({("search", "young"): young, **BESIDE}, model="young") == []
 
@@ -301,7 +301,7 @@ def test_tiny_and_intermittent_series_are_not_flagged() -> None:
 
 
 def intermittent_series(days: dict[int, float]) -> list[float]:
-    """Return about 20 US dollars on every fifth day on average, and the given amounts on the given days."""
+    """Return spend of about 20 US dollars on every fifth day on average, and given amounts on the days in `days`."""
     rng = np.random.default_rng(6)
     spent = 20 * np.exp(0.3 * rng.standard_normal(DAYS)) * (rng.random(DAYS) < 0.2)
     return [days.get(day, float(value)) for day, value in enumerate(spent)]
@@ -390,7 +390,7 @@ def random_rows(rows: list[tuple[str, str, int, Decimal]]) -> list[SpendRow]:
 
 @settings(max_examples=25, deadline=None)
 @given(rows=RANDOM_SPEND, order=st.randoms(use_true_random=False))
-def test_order_of_rows_does_not_matter(rows: list[tuple[str, str, int, Decimal]], order: object) -> None:
+def test_result_is_independent_of_row_order(rows: list[tuple[str, str, int, Decimal]], order: object) -> None:
     shuffled = list(rows)
     order.shuffle(shuffled)  # type: ignore[attr-defined]
     parameters = Parameters()
@@ -414,7 +414,7 @@ def mixed_series(seed: int) -> dict[tuple[str, str], list[float]]:
     }
 
 
-def test_mixed_panel_contains_every_kind_of_reason() -> None:
+def test_mixed_panel_contains_many_kinds_of_reasons() -> None:
     spend_panel = panel(mixed_series(0))
     verdicts = detect(spend_panel)
     values = spend_panel.series.index(SeriesKey("acme", "batch", "intermittent"))
@@ -424,7 +424,7 @@ def test_mixed_panel_contains_every_kind_of_reason() -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_order_of_rows_of_a_mixed_panel_does_not_matter(seed: int) -> None:
+def test_result_of_a_mixed_panel_is_independent_of_row_order(seed: int) -> None:
     rows = spend_rows(mixed_series(seed))
     shuffled = [rows[place] for place in np.random.default_rng(seed).permutation(len(rows))]
     assert list(backtest(build_spend_panel(rows), Parameters())) == list(
@@ -472,7 +472,7 @@ def test_verdicts_cover_each_series_until_its_organizations_last_day() -> None:
     assert counted[SeriesKey("beta", "(none)", "(none)")] == 1
 
 
-def test_findings_are_counted_once_per_cause_and_episode() -> None:
+def test_consecutive_flagged_days_count_as_one_finding() -> None:
     spend_panel = panel(search(with_days(steady(100), dict.fromkeys((92, 93), 6.0))))
     months = 120 / 30.4
     assert findings_per_month(spend_panel, detect(spend_panel)) == pytest.approx(1 / months)

@@ -1,4 +1,4 @@
-"""Tests of the ranges shown with findings: each flagged amount lies outside its range by the minimum impact."""
+"""Tests of the expected ranges of findings: each flagged amount lies outside its range."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROUNDING = 1e-6
 
 
 def with_credits(seed: int) -> Panel:
-    """Return a mixed panel between cents and hundreds of US dollars per day. Odd seeds contain negative days."""
+    """Return many kinds of series with cents to hundreds of US dollars a day. Odd seeds have negative days."""
     rng = np.random.default_rng(seed)
     scale = float(rng.choice([0.02, 0.05, 0.1, 1, 5]))
     values = {name: [scale * value for value in days] for name, days in mixed_series(seed).items()}
@@ -31,7 +31,7 @@ def with_credits(seed: int) -> Panel:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_flagged_amount_is_outside_its_range_by_the_minimum_impact(seed: int) -> None:
+def test_flagged_amount_is_outside_its_range_and_reaches_the_minimum_impact(seed: int) -> None:
     spend_panel = with_credits(seed)
     verdicts = detect(spend_panel, parameters=Parameters.for_sensitivity(SENSITIVITIES[seed % 3], MINIMUM))
     assert set(verdicts.tests) == set(zip(*map(np.ndarray.tolist, np.nonzero(verdicts.flagged)), strict=True))
@@ -40,12 +40,13 @@ def test_flagged_amount_is_outside_its_range_by_the_minimum_impact(seed: int) ->
         assert not test.lower - ROUNDING <= spent <= test.upper + ROUNDING, (row, spend_panel.series[column], test)
         assert test.lower - ROUNDING <= test.expected <= test.upper + ROUNDING
         assert (spent > test.upper) == (spent > test.expected)
-        if not str(verdicts.reason[row, column]).endswith(" days"):  # monitoring applies the minimum impact to sums
+        # The detector does not apply the minimum impact to the sum of several days: `monitoring` does.
+        if not str(verdicts.reason[row, column]).endswith(" days"):
             assert abs(spent - test.expected) > MINIMUM - ROUNDING, (row, spend_panel.series[column], test)
 
 
 def net_cost(amount: float) -> tuple[Verdicts, int]:
-    """Return the verdicts on a small series in which one day has the given net cost, and the column of the series."""
+    """Return the verdicts for a small series in which day 92 has the given net cost, and the column of the series."""
     values = steady(1.5)
     values[92] = amount
     spend_panel = panel({("search", "gpt"): values, **BESIDE})
@@ -71,7 +72,7 @@ def test_lower_bound_is_negative_only_on_days_with_negative_cost() -> None:
     assert [row for row, lower in enumerate(verdicts.lower[:, column]) if lower < 0] == [92]
 
 
-def test_range_of_a_run_applies_to_its_sum() -> None:
+def test_range_of_consecutive_days_applies_to_their_sum() -> None:
     values = [value * (1.35 if day >= 90 else 1.0) for day, value in enumerate(steady(100, noise=0.15))]
     spend_panel = panel({("search", "gpt"): values, **BESIDE})
     verdicts, column = detect(spend_panel), spend_panel.series.index(SeriesKey("acme", "search", "gpt"))

@@ -1,4 +1,4 @@
-"""Tests of the root causes: flags with one cause become one finding, in any order of the flags."""
+"""Tests of root causes: flagged series that rise or fall for the same reason become one finding."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_key_is_the_cause_of_changes_in_several_models() -> None:
     assert set(named(find_root_causes([Flag(KEY, 900.0), Flag(CHAT_GPT, 300.0)]))) == {KEY, CHAT_GPT}
 
 
-def test_no_flags_have_no_cause() -> None:
+def test_no_flag_has_no_cause() -> None:
     assert find_root_causes([]) == []
 
 
