@@ -1,4 +1,4 @@
-"""Tests of the removal of control characters from untrusted text, at every place that shows such text."""
+"""Tests that control characters are removed from text of the API, wherever this package shows or logs the text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HOSTILE = "".join((CLEAR_SCREEN, C1_CSI, OSC_LINK, OVERRIDE, ISOLATE, ZERO_WIDTH
 
 
 def forbidden(text: str) -> set[str]:
-    """Return the characters of a text that control a terminal or reorder the text, except line feeds."""
+    """Return the characters of a text, except line feeds, that control a terminal or change the order of the text."""
     return {
         character
         for character in text
@@ -101,7 +101,7 @@ def test_texts_of_the_api_are_printable_everywhere(capsys: pytest.CaptureFixture
         bars_svg(HOSTILE, [Bar(utc_now().date(), 1.0)]),
     ]
     for text in texts:
-        # `neutralize` inserts zero-width spaces, which end the markup of chat services.
+        # Alert messages contain zero-width spaces on purpose: they keep chat services from applying markup.
         assert not forbidden(text.replace("\u200b", "")), text
     assert not forbidden(capsys.readouterr().out)
 

@@ -1,4 +1,4 @@
-"""Tests of the modes of the data directory and its files."""
+"""Tests of the file permissions of the data directory and its files."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def test_new_data_directory_is_private_and_ignored_by_git(tmp_path: Path) -> Non
     assert (tmp_path / "a" / "b" / "data" / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
-def test_data_directory_of_an_earlier_release_is_tightened(tmp_path: Path) -> None:
-    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
-    elsewhere.write_text("", encoding="utf-8")
-    elsewhere.chmod(0o666)
+def test_permissions_in_a_data_directory_of_an_earlier_release_are_restricted(tmp_path: Path) -> None:
+    data, outside = tmp_path / "data", tmp_path / "outside"
+    outside.write_text("", encoding="utf-8")
+    outside.chmod(0o666)
     names = ("dagster/dagster.yaml", "dagster/storage/run/compute_logs/a.err", "logs/openai-costs.log", "up.json", "x")
     for name in names:
         (data / name).parent.mkdir(parents=True, exist_ok=True)
@@ -43,14 +43,14 @@ def test_data_directory_of_an_earlier_release_is_tightened(tmp_path: Path) -> No
         (data / name).chmod(0o666)
     for folder in (data, *(path for path in data.rglob("*") if path.is_dir())):
         folder.chmod(0o777)
-    (data / "logs" / "link").symlink_to(elsewhere)
-    (data / "exports").symlink_to(elsewhere)
+    (data / "logs" / "link").symlink_to(outside)
+    (data / "exports").symlink_to(outside)
     make_data_directory(data)
     private = {name: mode for name, mode in _modes(data).items() if name != "exports" and not name.endswith("link")}
-    # Other files of the user, which another program may share, keep their modes.
+    # A file that this package did not create keeps its permissions, because another program may use the file.
     assert {name for name, mode in private.items() if mode & 0o077} == {"x"}
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
-    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o666
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o666
     assert not (data / ".gitignore").exists()
 
 

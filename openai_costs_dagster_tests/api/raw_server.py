@@ -1,4 +1,4 @@
-"""A TCP server whose connections a test handles byte by byte, for responses that no HTTP library sends."""
+"""A TCP server for tests that send invalid or very slow HTTP responses, which no HTTP library can send."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def raw_server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Call `handle` for every connection, one after the other, in a thread. Yield the port on 127.0.0.1."""
+    """Run a TCP server on 127.0.0.1 and yield its port.
+
+    A thread calls `handle` with each connection, one connection after the other.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            with suppress(OSError):  # Shutting down the listening socket ends accept().
+            with suppress(OSError):  # When the test ends, the closed socket makes `accept` raise an error.
                 while True:
                     connection, _ = server.accept()
                     connection.settimeout(10)
@@ -32,7 +35,7 @@ def raw_server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def read_head(connection: socket.socket) -> bytes:
-    """Return the bytes of a request up to its empty line."""
+    """Read the request line and the headers of an HTTP request, including the empty line after the headers."""
     head = b""
     while not head.endswith(b"\r\n\r\n") and (received := connection.recv(1)):
         head += received

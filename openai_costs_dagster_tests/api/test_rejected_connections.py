@@ -1,4 +1,4 @@
-"""Tests of proxies that require credentials and of certificates that fail verification: errors that no retry solves."""
+"""Tests of connections that no retry can open: the proxy requires credentials, or the certificate is invalid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(_PAGE), _PAG
 
 
 class Certificates:
-    """Certificates of a test authority, which is `authority.pem`, in a folder."""
+    """A certificate authority for tests. Its certificate is the file `authority.pem` in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class Certificates:
     def server(
         self, name: str, *, host: str = "localhost", valid_days: int = 30, own_issuer: bool = False
     ) -> ssl.SSLContext:
-        """Return the TLS context of a server. With `own_issuer`, the certificate is signed by its own key."""
+        """Return the TLS context of a server with a new certificate, which is self-signed with `own_issuer`."""
         (self.folder / f"{name}.ext").write_text(f"subjectAltName=DNS:{host}\n")
         self._run(f"req -nodes -keyout {name}.key -out {name}.csr -subj /CN={host}")
         issuer = f"-signkey {name}.key" if own_issuer else "-CA authority.pem -CAkey authority.key -CAcreateserial"
@@ -180,7 +180,7 @@ def test_proxy_that_requires_credentials_is_permanent(
         ("Proxy Server could not connect: Host unreachable.", errors.Unreachable),
     ],
 )
-def test_refusal_of_a_proxy_is_permanent_unless_it_may_pass(reason: str, kind: type[errors.ApiError]) -> None:
+def test_error_of_a_proxy_is_permanent_unless_a_retry_may_succeed(reason: str, kind: type[errors.ApiError]) -> None:
     with Script(httpx2.ProxyError(reason)).api() as api, pytest.raises(kind) as raised:
         api.get(COSTS_PATH, [], WirePage)
     assert reason.rstrip(".") in str(raised.value)

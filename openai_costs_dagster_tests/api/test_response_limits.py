@@ -1,4 +1,4 @@
-"""Tests of the limits of responses: time, decoded size, pages and entries."""
+"""Tests of the limits of responses of the API: total time, decoded size, number of pages and number of entries."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\nX: " + b"x" * 50_000 + b"\r\n\r\n"
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
-def _drop_by_drop(head: bytes, drop: bytes) -> Iterator[bytes]:
-    """Return the byte strings that a server sends, one at a time, without an end."""
+def _endless_response(head: bytes, drop: bytes) -> Iterator[bytes]:
+    """Return the byte strings of an endless response: `head` once, then `drop` again and again."""
     return itertools.chain([head], itertools.repeat(drop))
 
 
 def _slow_api(port: int, policy: RetryPolicy = BACKGROUND, proxy: str | None = None) -> AdminApi:
-    """Return a client whose monotonic clock advances by a second with every look at it."""
+    """Return a client of the API whose monotonic clock advances by a second with each call."""
     ticks = itertools.count()
     base_url = "https://api.example/v1" if proxy else f"http://127.0.0.1:{port}/v1"
     settings = ConnectionSettings(base_url, lambda: KEY, lambda: proxy)
@@ -58,7 +58,7 @@ def _slow_api(port: int, policy: RetryPolicy = BACKGROUND, proxy: str | None = N
 def test_trickling_response_ends_at_the_deadline(head: bytes, drop: bytes, pauses: Pauses) -> None:
     def trickle(connection: socket.socket) -> None:
         read_head(connection)
-        for piece in _drop_by_drop(head, drop):
+        for piece in _endless_response(head, drop):
             connection.sendall(piece)
 
     with raw_server(trickle) as port, _slow_api(port) as api:
@@ -71,14 +71,14 @@ def test_trickling_response_ends_at_the_deadline(head: bytes, drop: bytes, pause
             assert api.requests == 1
             assert pauses == []
         else:
-            # A line that does not end is refused for its length before the deadline.
+            # The HTTP library refuses an endless line for its length before the deadline has passed.
             assert head in {b"", b"HTTP/1.1 200 OK\r\nX: "}
 
 
-def test_proxy_that_trickles_its_answer_ends_at_the_deadline() -> None:
+def test_trickling_response_of_a_proxy_ends_at_the_deadline() -> None:
     def trickle(connection: socket.socket) -> None:
         read_head(connection)
-        for piece in _drop_by_drop(b"", _CONTINUE):
+        for piece in _endless_response(b"", _CONTINUE):
             connection.sendall(piece)
 
     with raw_server(trickle) as port, _slow_api(port, INTERACTIVE, f"http://127.0.0.1:{port}") as api:
@@ -88,7 +88,7 @@ def test_proxy_that_trickles_its_answer_ends_at_the_deadline() -> None:
 
 
 def _bomb(size: int, *encodings: str) -> bytes:
-    """Return zeros that decode to `size` bytes and more."""
+    """Return a compressed body that decodes to `size` zero bytes."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31 if encodings[0] == "gzip" else 15)
     block = bytes(2**20)
     body = b"".join([*(packer.compress(block) for _ in range(size // len(block))), packer.flush()])
@@ -116,17 +116,17 @@ def test_compressed_body_stops_at_the_limit(
     assert pauses == []
 
 
-def test_content_length_lie_is_limited_by_the_bytes_that_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunked_body_with_a_false_content_length_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_MAX_RESPONSE_BYTES", 2**20)
 
-    def lie(connection: socket.socket) -> None:
+    def send_too_much(connection: socket.socket) -> None:
         read_head(connection)
         connection.sendall(_HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n")
         while True:
             connection.sendall(b"10000\r\n" + bytes(65_536) + b"\r\n")
 
     with (
-        raw_server(lie) as port,
+        raw_server(send_too_much) as port,
         AdminApi(ConnectionSettings(f"http://127.0.0.1:{port}/v1", lambda: KEY), retry_policy=RetryPolicy(1)) as api,
         pytest.raises(errors.ApiError, match=r"larger than 1 MiB|Content-Length"),
     ):
@@ -149,7 +149,7 @@ def test_endless_error_body_keeps_its_status() -> None:
 
 
 def test_page_that_is_too_large_is_requested_with_fewer_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows of 200 days exceed the limit in pages of 180 and 30 days, and fit into pages of five days."""
+    """A page of 180 or of 30 days exceeds the limit for one response, and a page of five days does not."""
     wanted = days(200)
     with RowServer(
         rows=lambda day: [
@@ -173,8 +173,8 @@ def test_page_that_is_too_large_is_requested_with_fewer_days(monkeypatch: pytest
             assert api.requests == 42 + 4
 
 
-def test_window_has_at_most_as_many_pages_as_days() -> None:
-    """Every page has another token and repeats the first day, or has no day at all."""
+def test_endless_pages_of_a_window_stop_after_two_requests() -> None:
+    """The server returns a new page token with each page, and each page is empty or repeats the first day."""
     for buckets in ([FIRST], []):
         tokens = itertools.count()
         transport = httpx2.MockTransport(lambda _, buckets=buckets, tokens=tokens: page(buckets, str(next(tokens))))
@@ -185,16 +185,16 @@ def test_window_has_at_most_as_many_pages_as_days() -> None:
 
 
 @pytest.mark.parametrize(("per_page", "limit"), [(1, "5 pages"), (100, "1,000 entries")])
-def test_list_without_an_end_stops_at_a_limit(per_page: int, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_list_stops_at_a_limit(per_page: int, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directory, "_MAX_PAGES", 5 if per_page == 1 else 10**6)
     monkeypatch.setattr(directory, "_MAX_ENTRIES", 1000)
     ids = itertools.count()
 
-    def answer(_: httpx2.Request) -> httpx2.Response:
+    def respond(_: httpx2.Request) -> httpx2.Response:
         users = [{"id": f"user-{next(ids)}"} for _ in range(per_page)]
         return httpx2.Response(200, content=json.dumps({"data": users, "has_more": True}).encode())
 
-    transport = httpx2.MockTransport(answer)
+    transport = httpx2.MockTransport(respond)
     with AdminApi(ConnectionSettings("https://api.example/v1", lambda: KEY), transport=transport) as api:
         with pytest.raises(
             errors.ResponseTooLarge, match=f"^/organization/users: the list has more than {limit}, the limit"
@@ -206,5 +206,5 @@ def test_list_without_an_end_stops_at_a_limit(per_page: int, limit: str, monkeyp
 def test_limits_admit_large_organizations() -> None:
     assert directory._MAX_ENTRIES >= 100_000
     assert directory._MAX_PAGES * directory._ENTRIES_PER_PAGE >= directory._MAX_ENTRIES
-    # A day of 300,000 rows of 800 bytes.
+    # The response for one day of a very large organization: 300,000 rows of 800 bytes.
     assert client._MAX_RESPONSE_BYTES >= 300_000 * 800

@@ -25,7 +25,7 @@ _HOUR = dt.timedelta(hours=1)
 
 
 def _observed(difference: dt.timedelta, **headers: str) -> ServerClock:
-    """Return the clock after a response to a machine whose clock is ahead by `difference`."""
+    """Return the server clock after a response. The clock of this machine is ahead of the server by `difference`."""
     clock = ServerClock("api.example")
     clock.observe({"date": format_datetime(NOW, usegmt=True), **headers}, NOW + difference)
     return clock
@@ -54,7 +54,7 @@ def test_wrong_clock_is_logged_once(
 
 
 @pytest.mark.parametrize("seconds", [-290, -1, 0, 1, 90, 290])
-def test_clocks_within_minutes_agree(seconds: int) -> None:
+def test_difference_below_five_minutes_is_no_warning(seconds: int) -> None:
     assert _observed(dt.timedelta(seconds=seconds)).warning is None
 
 
@@ -79,12 +79,12 @@ def test_missing_malformed_and_cached_dates_are_ignored(headers: dict[str, str])
 
 @given(st.text(max_size=40) | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [-+A-Z0-9]+"))
 def test_any_date_header_is_a_time_or_ignored(text: str) -> None:
-    moment = parse_http_date(text)
-    assert moment is None or moment.tzinfo is dt.UTC
+    time = parse_http_date(text)
+    assert time is None or time.tzinfo is dt.UTC
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 2, 7, 8, 30])
-def test_days_after_the_day_of_the_server_have_not_begun(ahead: int) -> None:
+def test_days_after_the_current_day_of_the_server_have_not_begun(ahead: int) -> None:
     organization = SimulatedOrganization()
     with Simulator([organization], clock=lambda: NOW) as simulator:
         settings = ConnectionSettings(simulator.base_url, lambda: organization.admin_key)

@@ -1,4 +1,4 @@
-"""Tests of tables and lines at different widths: no amount, date or id is ever broken, and no file gets colors."""
+"""Tests of the output of commands: amounts, dates and ids stay on one line, and a file contains no colors."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_terminal_output_is_styled_unless_disabled(environment: dict[str, str], 
     assert ("\x1b" in printed) == is_styled
 
 
-def test_full_disk_and_ended_reader_of_the_output_are_reported() -> None:
+def test_full_disk_is_reported_and_a_closed_pipe_is_not() -> None:
     with Path("/dev/full").open("w") as full:
         full_disk = subprocess.run([PROGRAM, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
     assert full_disk.returncode == 2

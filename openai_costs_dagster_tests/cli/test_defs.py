@@ -14,7 +14,7 @@ from .program import Workplace
 
 
 def write_project(folder: Path, **attributes: object) -> Path:
-    """Write a Dagster project with the component and return its `defs.yaml`."""
+    """Write a Dagster project with this package's component, and return the path of the `defs.yaml`."""
     file = folder / "src" / "host" / "defs" / "openai" / "defs.yaml"
     file.parent.mkdir(parents=True)
     (folder / "pyproject.toml").write_text("[tool.dg]\n")
@@ -44,13 +44,13 @@ def test_commands_read_the_component_of_a_project(loaded: Loaded) -> None:
     assert f"{file} still contains beta; delete these lines first:" in removed.err
 
 
-def test_down_needs_no_file_in_the_working_directory(place: Workplace) -> None:
+def test_down_needs_no_configuration_in_the_working_directory(place: Workplace) -> None:
     write_project(place.folder / "project", organizations={"acme": {"admin_key": {"env": "ACME_KEY"}}})
     finished = place.run("--defs", "project", "down")
     assert (finished.code, finished.out) == (0, "PostgreSQL was not running\n")
 
 
-def test_mistake_in_the_component_is_one_sentence(run_command: RunCommand, tmp_path: Path) -> None:
+def test_invalid_component_is_reported_in_one_sentence(run_command: RunCommand, tmp_path: Path) -> None:
     file = write_project(
         tmp_path, organizations={"acme": {"admin_key": {"env": "ACME_KEY"}, "budgets": [{"amount_usd": -5}]}}
     )

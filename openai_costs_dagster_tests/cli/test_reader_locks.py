@@ -1,4 +1,4 @@
-"""Test that a reader blocks nothing, whatever it locks and however long its transactions are open."""
+"""Tests that a reader of the database cannot block a sync, an alert or a command with locks or open transactions."""
 
 from __future__ import annotations
 
@@ -39,12 +39,13 @@ MODES = (
     "exclusive",
     "access exclusive",
 )
+"""The lock modes of `LOCK TABLE`."""
 ROW_LOCKS = ("key share", "share", "no key update", "update")
-"""Modes of LOCK TABLE and of SELECT FOR."""
+"""The lock modes of `SELECT ... FOR`."""
 
 
 def attempt(connection: psycopg.Connection, statement: str) -> None:
-    """Execute a statement in the open transaction, which continues whether PostgreSQL refuses it or not."""
+    """Execute a statement in the open transaction, which stays usable if PostgreSQL refuses the statement."""
     connection.execute("savepoint before")
     try:
         connection.execute(statement.encode())
@@ -54,7 +55,7 @@ def attempt(connection: psycopg.Connection, statement: str) -> None:
 
 @pytest.fixture(params=[False, True], ids=["all organizations", "by organization"])
 def attacked(request: pytest.FixtureRequest) -> Iterator[Installation]:
-    """A database of which a reader holds every lock that it can get, in a transaction that stays open."""
+    """A database in which an open transaction of a reader holds every lock that PostgreSQL grants to the reader."""
     installation: Installation = request.getfixturevalue("by_organization" if request.param else "installed")
     reader = installation.make_reader("an_attacker", *(("*",) if request.param else ()))
     tables = [*(table.name for table in metadata.sorted_tables), "alembic_version"]
@@ -81,7 +82,8 @@ def attacked(request: pytest.FixtureRequest) -> Iterator[Installation]:
         assert [mode for mode, _ in held] == ["AccessShareLock"]
         assert held[0][1] > len(view_names())
         yield installation
-        connection.execute("select 1")  # The transaction is still open: no limit has ended the session.
+        # This statement fails if a limit has ended the session, and the test would then prove nothing.
+        connection.execute("select 1")
 
 
 @pytest.mark.timeout(60)
@@ -110,8 +112,8 @@ def test_open_transaction_of_a_reader_blocks_no_loading_alerts_or_commands(
     assert run_command("status", DATABASE_URL=attacked.loader.url, **key).code in {0, 1}
 
 
-def test_no_source_takes_an_advisory_lock() -> None:
-    """Advisory locks need no privilege, so every login could take them as well."""
+def test_package_takes_no_advisory_lock() -> None:
+    """Advisory locks need no privilege, so any role could take such a lock and block the package."""
     package = Path(str(resources.files("openai_costs_dagster")))
     files = [file for file in package.rglob("*") if file.suffix in {".py", ".sql"}]
     assert len(files) > 100

@@ -1,4 +1,4 @@
-"""Tests of the command `up` without its processes: invalid addresses, its output and its exit code."""
+"""Tests of `openai-costs up` without starting Dagster: invalid addresses, output and exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEY = {"OPENAI_ADMIN_KEY": "sk-admin-simulated-acme"}
 
 @contextmanager
 def _listening(host: str, *, dual_stack: bool = False) -> Iterator[int]:
-    """Listen on a port of an address and yield the port."""
+    """Listen on a free port of an IP address and yield the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as server:
         if family == socket.AF_INET6:
@@ -51,7 +51,8 @@ def test_port_in_use_by_one_of_two_addresses_is_refused(
     monkeypatch: pytest.MonkeyPatch, run_command: RunCommand, tmp_path: Path
 ) -> None:
     both = [found for host in ("127.0.0.1", "::1") for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)  # as many machines have it
+    # On many machines, `localhost` has an IPv4 and an IPv6 address. The test does not depend on this machine.
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
     with _listening("::1") as port:
         finished = run_command("up", "--host", "localhost", "--port", str(port), **_KEY)
     assert_one_sentence(finished, 2, f"port {port} is in use")
@@ -89,19 +90,19 @@ def test_privileged_port_is_refused(monkeypatch: pytest.MonkeyPatch, run_command
     def bind(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(webserver_address, "_bind", bind)  # root may bind every port
+    monkeypatch.setattr(webserver_address, "_bind", bind)  # Tests may run as root, who may use every port.
     finished = run_command("up", "--port", "80", **_KEY)
     assert_one_sentence(finished, 2, "port 80 needs root privileges: choose a port from 1024 with --port")
     assert_nothing_was_made(tmp_path)
 
 
-def test_default_port_moves_to_a_free_one() -> None:
+def test_default_port_in_use_is_replaced_by_a_free_port() -> None:
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             server.bind(("127.0.0.1", PREFERRED_PORT))
         except OSError:
-            assert choose_address().port != PREFERRED_PORT  # another program uses the port already
+            assert choose_address().port != PREFERRED_PORT  # Another program on this machine already uses the port.
             return
         server.listen()
         assert choose_address("localhost").port not in {0, PREFERRED_PORT}
@@ -138,7 +139,7 @@ def test_invalid_allowed_host_is_refused(run_command: RunCommand, tmp_path: Path
 def up(
     monkeypatch: pytest.MonkeyPatch, run_command: RunCommand, simulator: RunSimulator, database: Database
 ) -> Callable[[BaseException], tuple[int, str, str]]:
-    """Return a function that runs `up` on a real database and API, with services that end with an exception."""
+    """Return a function that runs `up` with a real database. Instead of Dagster, the function raises an exception."""
     api = simulator(SimulatedOrganization())
 
     def run(ending: BaseException) -> tuple[int, str, str]:
@@ -155,7 +156,7 @@ def up(
     return run
 
 
-def test_interruption_is_no_failure(up: Callable[[BaseException], tuple[int, str, str]]) -> None:
+def test_interrupted_up_exits_with_0(up: Callable[[BaseException], tuple[int, str, str]]) -> None:
     code, out, err = up(KeyboardInterrupt())
     assert code == 0
     assert out.splitlines() == [
@@ -165,7 +166,7 @@ def test_interruption_is_no_failure(up: Callable[[BaseException], tuple[int, str
     assert err.splitlines()[-2:] == ["stopping Dagster; Ctrl-C again stops it at once", "Dagster has stopped"]
 
 
-def test_dagster_that_ends_by_itself_is_a_failure(up: Callable[[BaseException], tuple[int, str, str]]) -> None:
+def test_up_exits_with_1_if_dagster_ends_by_itself(up: Callable[[BaseException], tuple[int, str, str]]) -> None:
     code, _, err = up(DagsterEnded("Dagster's daemon ended with exit code 1"))
     assert code == 1
     assert err.splitlines()[-1] == "openai-costs: Dagster's daemon ended with exit code 1"

@@ -1,4 +1,4 @@
-"""Test that one `openai-costs up` runs on a database, and that an ended one does not block the next."""
+"""Tests of the lease that allows only one `openai-costs up` process for each database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ with only_up(Database(os.environ["DATABASE_URL"])):
 
 
 def acquire_elsewhere(connection: Connection) -> None:
-    """Acquire the lease as an `up` of another host."""
+    """Acquire the lease named `up` for a process on another host."""
     own = Process.of()
     process = dataclasses.replace(own, place=dataclasses.replace(own.place, host="elsewhere", boot="another"))
     assert lease.acquire(connection, "up", "openai-costs up", ends_with_session=False, process=str(process))
@@ -49,7 +49,7 @@ def test_second_up_on_the_database_exits_with_2_and_names_the_first(
         pass
 
 
-def test_killed_up_of_this_host_does_not_block_the_next(database: Database) -> None:
+def test_lease_of_a_killed_up_on_this_host_is_acquired_at_once(database: Database) -> None:
     with subprocess.Popen(  # noqa: S603  # our own text
         [sys.executable, "-c", HOLD],
         env={**os.environ, "DATABASE_URL": database.url},
@@ -66,7 +66,7 @@ def test_killed_up_of_this_host_does_not_block_the_next(database: Database) -> N
         pass
 
 
-def test_up_of_another_host_blocks_until_its_lease_expires(database: Database, connection: Connection) -> None:
+def test_lease_of_another_host_is_acquired_after_it_expires(database: Database, connection: Connection) -> None:
     acquire_elsewhere(connection)
     with (
         pytest.raises(InputMistake, match=r"if that host is gone, try again after \d\d:\d\d:\d\d UTC"),
@@ -84,7 +84,7 @@ def test_lost_lease_is_reported_once_and_acquired_again(
     first = lease.acquire(connection, "up", "openai-costs up", ends_with_session=False, process=str(Process.of()))
     assert first
     holding = _Holding(database, first)
-    # A lease that expired while the database was down still belongs to its holder if nobody took it.
+    # A lease that expired while the database was down can still be renewed if no other process acquired the lease.
     connection.execute("update openai_costs.leases set expires_at = clock_timestamp() - interval '1 hour'")
     holding.renew()
     assert connection.execute("select expires_at > clock_timestamp() from openai_costs.leases").fetchone() == (True,)

@@ -50,7 +50,11 @@ window.attacks = (async () => {
 
 
 class Outcome(NamedTuple):
-    """The status codes of the responses by kind of request, the result of the WebSocket, and the rebound host."""
+    """The result of an attack.
+
+    `statuses` holds the kind of each request with the status code of its response. `websocket` is "opened" or
+    "refused". `rebound_status` is the status code for a foreign host name that resolves to 127.0.0.1.
+    """
 
     statuses: set[tuple[str, int]]
     websocket: str
@@ -58,7 +62,7 @@ class Outcome(NamedTuple):
 
 
 def attack(url: str, port: int, mutation: str) -> Outcome:
-    """Open a foreign page that sends a mutation to the UI at `url` in every way that needs no permission."""
+    """Open a foreign web page in a browser. The page tries to send a mutation to the UI at `url` in many ways."""
     text = _PAGE.replace("URL, query", f"{json.dumps(url)}, query").replace("MUTATION", json.dumps(mutation))
     rules = f"--host-resolver-rules=MAP {REBOUND_HOST} 127.0.0.1"
     with _server(text.encode()) as foreign, chromium(rules) as browser:

@@ -1,4 +1,4 @@
-"""Test that a run whose lease another process takes over stores nothing more, and that it is retried."""
+"""Tests of a run that loses its lease to another process: the run stores nothing more, and its failure is transient."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ from ..warehouse.windows import everything
 DAYS = days(dt.date(2026, 2, 4), 2)
 
 
-class Thief(Clock):
-    """A clock that expires the lease of a run, and calls `take_over`, at a later reading of the clock in the run."""
+class LeaseTakeover(Clock):
+    """A clock that lets another process take over the lease of a run.
 
-    def __init__(self, work: SyncSetup, take_over: Callable[[], object], *, reading: int) -> None:
+    While the run holds its lease, the call number `call` of the clock expires the lease and calls `take_over`.
+    """
+
+    def __init__(self, work: SyncSetup, take_over: Callable[[], object], *, call: int) -> None:
         super().__init__(work.clock.now)
         self._work, self._take_over = work, take_over
-        self._left = reading
-        self._lock = threading.Lock()  # The usage of several endpoints is fetched in several threads.
+        self._left = call
+        self._lock = threading.Lock()  # Several threads fetch usage at the same time, and each thread calls the clock.
         self.stored: dict[str, Any] = {}
-        """What is stored after the other process has finished."""
+        """The stored rows after the other process has finished."""
 
     def __call__(self) -> dt.datetime:
         with self._lock:
@@ -45,22 +48,22 @@ class Thief(Clock):
 
 
 def stored(work: SyncSetup) -> dict[str, Any]:
-    """Return all rows, without those of `organizations`, where the failure of the run is recorded."""
+    """Return the rows of all tables except `leases` and `organizations`. The table `organizations` records failures."""
     with work.database.connect() as connection:
         rows = everything(connection)
     return {table: content for table, content in rows.items() if table not in {"leases", "organizations"}}
 
 
-@pytest.mark.parametrize("reading", [1, 4])
-def test_costs_of_the_process_that_took_over_stay(make_sync_setup: MakeSyncSetup, reading: int) -> None:
+@pytest.mark.parametrize("call", [1, 4])
+def test_costs_of_the_process_that_took_over_stay(make_sync_setup: MakeSyncSetup, call: int) -> None:
     work = make_sync_setup()
-    thief = Thief(work, lambda: work.ingest(DAYS), reading=reading)
-    outcome = work.ingest([*DAYS, DAYS[-1] + dt.timedelta(days=1)], now=thief, trigger="schedule")
-    assert thief.stored["cost_rows"]
+    takeover = LeaseTakeover(work, lambda: work.ingest(DAYS), call=call)
+    outcome = work.ingest([*DAYS, DAYS[-1] + dt.timedelta(days=1)], now=takeover, trigger="schedule")
+    assert takeover.stored["cost_rows"]
     assert outcome.stored == {}
     assert {failure.kind for failure in outcome.failed.values()} == {errors.LeaseLost.__name__}
     assert not any(failure.permanent for failure in outcome.failed.values())
-    assert stored(work)["cost_rows"] == thief.stored["cost_rows"]
+    assert stored(work)["cost_rows"] == takeover.stored["cost_rows"]
     assert work.stored_days() == DAYS
 
 
@@ -70,13 +73,13 @@ def test_lost_lease_ends_usage_and_directory_without_storing(make_sync_setup: Ma
     def take_over() -> None:
         work.query("update openai_costs.leases set token = gen_random_uuid() returning name")
 
-    thief = Thief(work, take_over, reading=3)
-    usage = ingest_usage(UsageRequest(work.organization, work.database, DAYS, now=thief))
+    takeover = LeaseTakeover(work, take_over, call=3)
+    usage = ingest_usage(UsageRequest(work.organization, work.database, DAYS, now=takeover))
     assert usage.stored == {}
     assert not usage.permanent
-    assert stored(work) == thief.stored
+    assert stored(work) == takeover.stored
     work.query("delete from openai_costs.leases returning name")
-    thief = Thief(work, take_over, reading=1)
+    takeover = LeaseTakeover(work, take_over, call=1)
     with pytest.raises(errors.LeaseLost):
-        sync_directory(work.organization, work.database, now=thief)
-    assert stored(work) == thief.stored
+        sync_directory(work.organization, work.database, now=takeover)
+    assert stored(work) == takeover.stored

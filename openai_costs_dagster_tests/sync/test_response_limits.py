@@ -1,4 +1,4 @@
-"""Tests of synchronization with responses that exceed the limits of the client."""
+"""Tests of synchronization if a response of the API is larger than the limit for one response."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_day_that_is_too_large_fails_alone(serve: Serve, monkeypatch: pytest.Mon
     assert served.query("select sum(amount), count(*) from openai_costs.daily_costs") == [(19 * 1.25, 19)]
 
 
-def test_server_of_large_responses_receives_few_requests(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_days_that_are_all_too_large_need_few_requests(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openai_costs_dagster.api.client._MAX_RESPONSE_BYTES", 30_000)
     served = serve(
         RowServer(rows=lambda _: [cost("1.25")], result=lambda _, row: {**row, "padding": "x" * 40_000}),

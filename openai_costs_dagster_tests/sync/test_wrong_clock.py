@@ -17,7 +17,7 @@ from ..sync_setup import SyncSetup, days, small_organization
 
 @pytest.fixture
 def skewed(make_sync_setup: MakeSyncSetup) -> Callable[[dt.timedelta], SyncSetup]:
-    """Return a function that sets up an organization whose server is behind the local clock by a difference."""
+    """Return a function that sets up an organization whose API server is behind the clock of this machine."""
 
     def make(difference: dt.timedelta) -> SyncSetup:
         setup = make_sync_setup(small_organization(users_with_projects_served=True))
@@ -41,7 +41,7 @@ def test_clock_ahead_stores_all_days_that_have_begun(
     assert outcome.not_started == set(later)
     assert "ahead of the clock of 127.0.0.1" in outcome.notes()[-1]
     assert setup.query("select count(*) from openai_costs.open_failures") == [(0,)]
-    # With settle_hours of 48, the server's day before yesterday and the two days after it are provisional.
+    # A day is settled 48 hours after its end, so the last three days are provisional by the clock of the server.
     provisional = [day for day, report in outcome.stored.items() if report.provisional]
     assert provisional == begun[-3:]
     usage = ingest_usage(UsageRequest(setup.organization, setup.database, [*begun, *later], now=setup.clock))
@@ -49,7 +49,7 @@ def test_clock_ahead_stores_all_days_that_have_begun(
     assert list(usage.stored) == begun
     assert usage.not_started == set(later)
     assert usage.clock_warning == outcome.clock_warning
-    # Only days that have not begun are requested.
+    # The next requests contain only days that have not begun for the server.
     outcome = setup.ingest(later)
     assert (outcome.failed, outcome.stored, outcome.not_started) == ({}, {}, set(later))
     usage = ingest_usage(UsageRequest(setup.organization, setup.database, later, now=setup.clock))
@@ -57,7 +57,7 @@ def test_clock_ahead_stores_all_days_that_have_begun(
 
 
 def test_clock_far_ahead_fails_only_days_that_have_not_begun(skewed: Callable[[dt.timedelta], SyncSetup]) -> None:
-    """The clock of the server or of a proxy may be the wrong one, so the later days are not left out silently."""
+    """With a difference of 30 days, the clock of the server may be the wrong one, so later days count as failed."""
     setup = skewed(30 * ONE_DAY)
     today = setup.clock.today - 30 * ONE_DAY
     outcome = setup.ingest(days(today - 4 * ONE_DAY, 35))
@@ -72,7 +72,7 @@ def test_clock_far_ahead_fails_only_days_that_have_not_begun(skewed: Callable[[d
     assert sorted(usage.failed) == days(today + ONE_DAY, 30)
 
 
-def test_clock_behind_is_reported_with_a_failure(skewed: Callable[[dt.timedelta], SyncSetup]) -> None:
+def test_clock_that_is_behind_is_reported_with_a_failure(skewed: Callable[[dt.timedelta], SyncSetup]) -> None:
     setup = skewed(-ONE_DAY)
     wanted = days(setup.clock.today - 4 * ONE_DAY, 5)
     assert list(setup.ingest(wanted).stored) == wanted
@@ -83,7 +83,7 @@ def test_clock_behind_is_reported_with_a_failure(skewed: Callable[[dt.timedelta]
     assert outcome.message.endswith("24 hours behind the clock of 127.0.0.1: correct the clock, for example with NTP")
 
 
-def test_other_failures_of_a_correct_clock_stay_failures(skewed: Callable[[dt.timedelta], SyncSetup]) -> None:
+def test_missing_days_with_a_correct_clock_are_failures(skewed: Callable[[dt.timedelta], SyncSetup]) -> None:
     setup = skewed(dt.timedelta(0))
     wanted = days(setup.clock.today - 2 * ONE_DAY, 3)
     setup.ingest(wanted)

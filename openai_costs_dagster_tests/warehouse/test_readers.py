@@ -1,4 +1,4 @@
-"""Readers created by `openai-costs readers add`: their limits, their privileges, and the end of long transactions."""
+"""Tests of the database readers that `openai-costs readers add` creates: limits, privileges and long transactions."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ LIMITS = {
     "TimeZone": "UTC",
 }
 NOW = dt.timedelta(0)
-"""A limit that every open transaction exceeds."""
+"""A maximum age of zero, which every open transaction exceeds."""
 
 
 @pytest.fixture
 def name(installed: Installation) -> Iterator[str]:
-    """The name of a role that does not exist yet, with characters that SQL has to quote."""
+    """The name of a role that does not exist yet. The name contains characters that must be quoted in SQL."""
     name = f"Kim's \\ {uuid.uuid4().hex[:8]}"
     yield name
     drop(installed, name)
@@ -45,7 +45,7 @@ def drop(installation: Installation, name: str) -> None:
 
 
 def session_of(installation: Installation, name: str) -> psycopg.Connection:
-    """Open a session as a client does that knows only the address and the role."""
+    """Open a database session of a role, without any setting of the client."""
     conninfo = psycopg.conninfo.make_conninfo(installation.database.url, user=name, password="")
     return psycopg.connect(conninfo, autocommit=True)
 
@@ -75,8 +75,8 @@ def test_adding_a_reader_again_restores_its_limits(installed: Installation, name
         assert settings(reader) == LIMITS
 
 
-def test_roles_script_sets_the_limits_of_members_of_members(installed: Installation, name: str) -> None:
-    """A role that an administrator granted openai_costs_reader by hand, through a role for a team."""
+def test_roles_script_sets_the_limits_of_indirect_members(installed: Installation, name: str) -> None:
+    """An administrator made the role a member of a team role, which is a member of `openai_costs_reader`."""
     team = f"team {name}"
     installed.run(
         str(psycopg.sql.SQL("create role {} in role openai_costs_reader").format(quoted(team)).as_string()),
@@ -91,7 +91,7 @@ def test_roles_script_sets_the_limits_of_members_of_members(installed: Installat
 
 
 def test_database_without_roles_gets_its_first_reader(trust_server: Databases, name: str) -> None:
-    # An embedded server has no roles, because the SQL of `openai-costs roles` is not needed there.
+    # A database on the embedded server usually has no roles, because nobody runs the script of `openai-costs roles`.
     installation = Installation(trust_server.new())
     try:
         readers.add(installation.database, name, [])
@@ -136,7 +136,7 @@ def test_reader_cannot_write_after_lifting_its_limits(installed: Installation, n
             reader.execute(statement)
 
 
-def test_dedicated_database_leaves_the_loader_its_temporary_tables(installed: Installation) -> None:
+def test_loader_can_create_temporary_tables_in_a_dedicated_database(installed: Installation) -> None:
     installed.run(script(by_organization=False, dedicated_database=True))
     with installed.loader.connect() as connection:
         store(connection, {DAY: [row("1.5")]})
@@ -181,19 +181,20 @@ def test_loader_cannot_add_readers_and_the_error_has_the_remedy(installed: Insta
 # Long transactions
 
 
-def test_long_query_of_a_reader_is_ended_by_the_loader(installed: Installation, name: str) -> None:
+def test_loader_ends_a_long_query_of_a_reader(installed: Installation, name: str) -> None:
     readers.add(installed.database, name, [])
     with closing(session_of(installed, name)) as reader, installed.loader.connect() as connection:
         reader.execute("set statement_timeout = 0")
-        reader.pgconn.send_query(b"select pg_sleep(600)")  # returns before the server has answered
-        assert readers.end_long_transactions(connection) == {}  # The limit of a minute is not reached.
+        # `send_query` returns at once, so the query is still running while the next lines end it.
+        reader.pgconn.send_query(b"select pg_sleep(600)")
+        assert readers.end_long_transactions(connection) == {}  # The query is younger than the limit of one minute.
         assert readers.end_long_transactions(connection, NOW) == {name: 1}
         result = reader.pgconn.get_result()
         assert result is not None
         assert b"terminating connection due to administrator command" in result.error_message
 
 
-def test_idle_transaction_of_a_reader_is_ended_by_the_loader(installed: Installation, name: str) -> None:
+def test_loader_ends_an_idle_transaction_of_a_reader(installed: Installation, name: str) -> None:
     readers.add(installed.database, name, [])
     with session_of(installed, name) as reader:
         reader.execute("set idle_in_transaction_session_timeout = 0")
@@ -205,7 +206,7 @@ def test_idle_transaction_of_a_reader_is_ended_by_the_loader(installed: Installa
 
 
 def test_transactions_of_other_roles_are_not_ended(installed: Installation) -> None:
-    """Superuser, owner and loader are members of the reader role, because they manage readers."""
+    """The superuser, the owner and the loader are members of the reader role, because they manage readers."""
     with (
         installed.database.connect() as superuser,
         installed.owner.connect() as owner,

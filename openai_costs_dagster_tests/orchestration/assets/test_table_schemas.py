@@ -1,4 +1,4 @@
-"""The column schemas on the asset pages list every column of the views, with the types of PostgreSQL."""
+"""Tests of the column schemas of the assets: they list all columns of the SQL views, with the types of PostgreSQL."""
 
 from __future__ import annotations
 

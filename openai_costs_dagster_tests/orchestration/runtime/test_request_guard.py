@@ -1,4 +1,4 @@
-"""Tests of the guard in front of Dagster's webserver: hosts, origins, and the form of changes."""
+"""Tests of the request guard of Dagster's webserver, which refuses requests from foreign hosts and web pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOCAL = ("host", "127.0.0.1:3000")
 
 
 def _status(*headers: tuple[str, str], method: str = "GET", query: str = "", kind: str = "http") -> int:
-    """Return the status code of a request behind the guard. The guarded application returns 200 for everything."""
+    """Send a request through the guard and return the status code. A request that the guard accepts returns 200."""
     sent: list[dict[str, Any]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -129,13 +129,13 @@ def _fetch(site: str, mode: str = "no-cors", target: str = "empty") -> tuple[tup
     [
         (_fetch("same-origin", "cors"), "POST", 200),
         (_fetch("none", "navigate", "document"), "GET", 200),
-        (_fetch("cross-site", "navigate", "document"), "GET", 200),  # a link in an alert
+        (_fetch("cross-site", "navigate", "document"), "GET", 200),  # The user follows a link, for example in an alert.
         (_fetch("same-site", "navigate", "document"), "GET", 200),
-        (_fetch("cross-site", "navigate", "document"), "POST", 403),  # a form
+        (_fetch("cross-site", "navigate", "document"), "POST", 403),  # A foreign page submits a form.
         (_fetch("cross-site", "navigate", "iframe"), "GET", 403),
         (_fetch("cross-site", "no-cors", "script"), "GET", 403),
         (_fetch("cross-site", "no-cors", "image"), "GET", 403),
-        (_fetch("same-site"), "GET", 403),  # another port of localhost
+        (_fetch("same-site"), "GET", 403),  # The page comes from another port of the same host.
         (_fetch("cross-site", "cors"), "POST", 403),
     ],
 )
@@ -156,7 +156,7 @@ def test_websocket_of_another_site_is_refused() -> None:
         ([], 415),
         ([""], 415),
         (["text/plain"], 415),
-        # Dagster reads the body as JSON if its content type contains these characters anywhere.
+        # Dagster parses a body as JSON if the content type contains "application/json" anywhere.
         (["text/plain; application/json"], 415),
         (["text/plain;charset=application/json"], 415),
         (["application/graphql"], 415),
@@ -167,7 +167,7 @@ def test_websocket_of_another_site_is_refused() -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "ANYTHING"])
-def test_only_json_can_change_something(content_types: list[str], status: int, method: str) -> None:
+def test_only_json_requests_can_change_state(content_types: list[str], status: int, method: str) -> None:
     headers = [("content-type", content_type) for content_type in content_types]
     assert _status(_LOCAL, *headers, method=method, query=urlencode({"query": _MUTATION})) == status
 
@@ -189,7 +189,7 @@ def test_only_json_can_change_something(content_types: list[str], status: int, m
     ],
 )
 @pytest.mark.parametrize("accept", ["*/*", "text/html"])
-def test_mutation_is_refused_as_get(query: dict[str, Any], status: int, accept: str) -> None:
+def test_mutation_in_a_get_request_is_refused(query: dict[str, Any], status: int, accept: str) -> None:
     assert _status(_LOCAL, ("accept", accept), query=urlencode(query, doseq=True)) == status
 
 
