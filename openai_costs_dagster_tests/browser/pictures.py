@@ -98,7 +98,7 @@ def main() -> None:
         data = place.folder / ".openai-costs-demo"
         report, alert = data / "openai-spend.html", place.folder / "alert.html"
         with place.started("demo", "--port", str(PORT), output=output), chromium() as browser:
-            until(lambda: report.exists() and dagster.answers(), seconds=_START_TIMEOUT_S)
+            until(lambda: report.exists() and dagster.is_reachable(), seconds=_START_TIMEOUT_S)
             database = Database(f"postgresql://postgres@/postgres?host={data}/postgres")
             alert.write_text(alert_page(alert_payload(database, _DAGSTER_URL)), encoding="utf-8")
             for picture in pictures(dagster.url, report.as_uri(), alert.as_uri()):

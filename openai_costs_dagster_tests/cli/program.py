@@ -50,10 +50,10 @@ def until(condition: Callable[[], Something | None], *, seconds: float = _TIMEOU
     Fails the test after `seconds`.
     """
     deadline = time.monotonic() + seconds
-    while not (answer := condition()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, f"{condition} did not come true"
         time.sleep(every)
-    return answer
+    return result
 
 
 def days_ago(days: int) -> dt.date:

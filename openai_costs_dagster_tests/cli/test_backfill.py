@@ -143,7 +143,7 @@ def partly_failed(loaded: Loaded) -> Iterator[PartlyFailedBackfill]:
     )
     named = {"whole": whole, "short": short, "same": same, "same-again": again}
     with Simulator(list(named.values())) as simulator:
-        config = loaded.place.configure(simulator, named, file="troubled.yaml", start_date=days_ago(5))
+        config = loaded.place.configure(simulator, named, file="failing.yaml", start_date=days_ago(5))
         finished = loaded.place.run("backfill", "--from", str(days_ago(5)), OPENAI_COSTS_CONFIG=str(config))
         yield PartlyFailedBackfill(loaded.place, whole, short, same, finished)
 

@@ -9,7 +9,7 @@ from openai_costs_dagster.warehouse.database import Connection
 
 def fetch_dicts(connection: Connection, query: str) -> list[dict[str, Any]]:
     """Return the rows of a query, each as a dictionary by column name. Column names must be unique."""
-    answer = connection.execute(query.encode())
-    names = [column.name for column in answer.description or ()]
+    result = connection.execute(query.encode())
+    names = [column.name for column in result.description or ()]
     assert len(names) == len(set(names))
-    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

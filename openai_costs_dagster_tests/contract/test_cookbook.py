@@ -45,7 +45,7 @@ ALL = questions()
 every_question = pytest.mark.parametrize("question", ALL, ids=lambda question: question.title)
 
 
-def answer(reader: Connection, beginning: str) -> Rows:
+def query_rows(reader: Connection, beginning: str) -> Rows:
     (question,) = [candidate for candidate in ALL if candidate.title.startswith(beginning)]
     return fetch_dicts(reader, at_the_clock(question.query))
 
@@ -98,18 +98,18 @@ def test_query_of_a_question_runs_on_an_empty_database(question: Question, conne
 
 
 def test_month_to_date_equals_the_total(reader: Connection) -> None:
-    found = answer(reader, "What did this month cost")
+    found = query_rows(reader, "What did this month cost")
     assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
 
 
 def test_month_is_compared_day_by_day(reader: Connection) -> None:
-    found = answer(reader, "How does this month compare")
+    found = query_rows(reader, "How does this month compare")
     assert summed(found, "this_month") == whole(reader, dt.date(2026, 3, 1), dt.date(2026, 3, 10))
     assert summed(found, "same_days_of_last_month") == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 10))
 
 
 def test_price_and_volume_effects_add_up_to_the_change(reader: Connection) -> None:
-    found = answer(reader, "What moved most")
+    found = query_rows(reader, "What moved most")
     split = [row for row in found if row["by_price"] is not None]
     assert split
     for row in split:
@@ -117,56 +117,58 @@ def test_price_and_volume_effects_add_up_to_the_change(reader: Connection) -> No
 
 
 def test_spend_by_user_adds_up_to_the_bill(reader: Connection) -> None:
-    found = answer(reader, "How much did each user spend")
+    found = query_rows(reader, "How much did each user spend")
     assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
     assert {"Ada", "(service accounts)", "(no user)"} <= {row["who"] for row in found}
 
 
 def test_only_unused_keys_are_found(reader: Connection) -> None:
-    found = [(row["id"], row["last_spend"]) for row in answer(reader, "Which API keys")]
+    found = [(row["id"], row["last_spend"]) for row in query_rows(reader, "Which API keys")]
     assert found == [(IDLE_KEY.id, None), (STOPPED_KEY.id, FIRST_DAY)]
 
 
 def test_cached_tokens_show_savings(reader: Connection) -> None:
-    for row in answer(reader, "How much input came from the cache"):
+    for row in query_rows(reader, "How much input came from the cache"):
         assert 0 < row["cached_percent"] < 100
         assert row["saved"] > 0
 
 
 def test_weekend_spend_is_lower(reader: Connection) -> None:
-    shares = {row["project"]: row["weekend_percent"] for row in answer(reader, "How much is spent at weekends")}
+    shares = {row["project"]: row["weekend_percent"] for row in query_rows(reader, "How much is spent at weekends")}
     assert shares["Nightly batch"] == 0
     assert 0 < shares["Foundation research"] < Decimal("28.6")
 
 
 def test_planted_anomalies_are_found(reader: Connection) -> None:
-    assert {row["usage_date"] for row in answer(reader, "What did OpenAI restate")} >= {RESTATED}
-    states = {(row["organization"], row["state"]): row for row in answer(reader, "Which days are missing")}
+    assert {row["usage_date"] for row in query_rows(reader, "What did OpenAI restate")} >= {RESTATED}
+    states = {(row["organization"], row["state"]): row for row in query_rows(reader, "Which days are missing")}
     assert states["lumen", "missing"]["first_day"] == MISSING == states["lumen", "missing"]["last_day"]
     assert states["lumen", "unreconciled"]["first_day"] == BROKEN
     assert states[HOSTILE_NAME, "provisional"]["days"] == 3
-    assert {row["usage_date"] for row in answer(reader, "Which anomalies of the last month")} == {UNUSUAL}
-    shares = {row["organization"]: row for row in answer(reader, "What share of the spend")}
+    assert {row["usage_date"] for row in query_rows(reader, "Which anomalies of the last month")} == {UNUSUAL}
+    shares = {row["organization"]: row for row in query_rows(reader, "What share of the spend")}
     assert shares["lumen"]["percent"] > 1
     assert shares[HOSTILE_NAME]["percent"] == 0
 
 
 def test_running_total_ends_with_the_month_so_far(reader: Connection) -> None:
-    rows = [row for row in answer(reader, "What will this month cost") if row["organization"] == "lumen"]
+    rows = [row for row in query_rows(reader, "What will this month cost") if row["organization"] == "lumen"]
     assert [row["usage_date"].day for row in rows] == list(range(1, 11))
     assert rows[-1]["running_total"] == whole(reader, dt.date(2026, 3, 1), dt.date(2026, 3, 10), "lumen")
     assert abs(rows[-1]["month_at_this_pace"] - Decimal("3.1") * rows[-1]["running_total"]) < Decimal("0.01")
 
 
 def test_invoice_is_exact(reader: Connection) -> None:
-    (row,) = [row for row in answer(reader, "Does last month match") if row["organization"] == "lumen"]
+    (row,) = [row for row in query_rows(reader, "Does last month match") if row["organization"] == "lumen"]
     assert row["amount"] == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 28), "lumen")
     assert (row["currency"], row["days_not_settled"]) == ("usd", 2)  # one day is missing and one is not reconciled
 
 
 def test_budget_burndown_ends_with_the_remaining_budget(reader: Connection) -> None:
-    burnt = answer(reader, "How does the remaining amount")
-    (budget,) = [row for row in answer(reader, "How much can be spent per day") if row["budget"] == burnt[-1]["budget"]]
+    burnt = query_rows(reader, "How does the remaining amount")
+    (budget,) = [
+        row for row in query_rows(reader, "How much can be spent per day") if row["budget"] == burnt[-1]["budget"]
+    ]
     assert burnt[-1]["left_over"] == WIDE.subtract(budget["amount_limit"], budget["spent"])
     assert budget["will_be_exceeded"]
 

@@ -82,7 +82,7 @@ def up() -> Iterator[Up]:
             place.started("up", "--port", str(port), output=output) as process,
             closing(Dagster(f"http://127.0.0.1:{port}")) as dagster,
         ):
-            until(lambda: dagster.answers() or process.poll() is not None)
+            until(lambda: dagster.is_reachable() or process.poll() is not None)
             assert process.poll() is None, (place.folder / "up.log").read_text()
             yield Up(place, simulator, dagster, process, port)
 

@@ -61,7 +61,7 @@ class Dagster:
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         return self._client.get(path, headers=headers)
 
-    def answers(self) -> bool:
+    def is_reachable(self) -> bool:
         try:
             return self.get("/server_info").status_code == 200
         except httpx2.HTTPError:
@@ -108,15 +108,15 @@ class Dagster:
         found: Mapping[str, Any] = self.query(_ASSET, key=_key(organization), days=list(days))["assetNodeOrError"]
         return found
 
-    def _launched(self, answer: Mapping[str, Any]) -> str:
-        assert answer["__typename"] == "LaunchBackfillSuccess", answer
-        return str(answer["backfillId"])
+    def _launched(self, response: Mapping[str, Any]) -> str:
+        assert response["__typename"] == "LaunchBackfillSuccess", response
+        return str(response["backfillId"])
 
     def query(self, query: str, **variables: Any) -> dict[str, Any]:
         """Execute a GraphQL document and return its data."""
-        answer = self._client.post("/graphql", json={"query": query, "variables": variables}).json()
-        assert "errors" not in answer, answer
-        data: dict[str, Any] = answer["data"]
+        response = self._client.post("/graphql", json={"query": query, "variables": variables}).json()
+        assert "errors" not in response, response
+        data: dict[str, Any] = response["data"]
         return data
 
 

@@ -56,7 +56,7 @@ def exact(spend: Mapping[dt.date, Decimal], first: dt.date, last: dt.date) -> Fr
     return sum((Fraction(amount) for day, amount in spend.items() if first <= day <= last), Fraction(0))
 
 
-def about(value: Decimal | Fraction, expected: Decimal | Fraction | float, share: float) -> bool:
+def is_close(value: Decimal | Fraction, expected: Decimal | Fraction | float, share: float) -> bool:
     return math.isclose(value, expected, rel_tol=share)
 
 
@@ -216,7 +216,7 @@ def test_weekday_pattern_is_forecast_from_any_weekday() -> None:
     for number in range(7):
         known_to = _TODAY + number * ONE_DAY
         found = forecast(every_day(quiet_weekends, 200, known_to), known_to + ONE_DAY, known_to + 7 * ONE_DAY, known_to)
-        assert about(found.expected, 500, 0.01)
+        assert is_close(found.expected, 500, 0.01)
 
 
 def test_intermittent_spend_has_a_wide_interval_from_zero() -> None:
@@ -230,7 +230,7 @@ def test_intermittent_spend_has_a_wide_interval_from_zero() -> None:
 def test_new_level_is_forecast_two_weeks_after_a_jump() -> None:
     jump = _TODAY - 13 * ONE_DAY
     found = forecast(every_day(lambda day: (300 if day >= jump else 100) * wave(day), 200))
-    assert about(found.expected, 31 * 300, 0.15)
+    assert is_close(found.expected, 31 * 300, 0.15)
 
 
 def test_spend_that_stopped_three_weeks_ago_is_forecast_as_zero() -> None:
@@ -245,7 +245,7 @@ def test_single_spike_does_not_move_the_level(age: int) -> None:
     usual = every_day(lambda day: 100 * wave(day), 200)
     spike = _TODAY - age * ONE_DAY
     found = forecast(usual | {spike: Decimal(50_000)}, _LAST + ONE_DAY, _LAST + 30 * ONE_DAY)
-    assert about(found.expected, forecast(usual, _LAST + ONE_DAY, _LAST + 30 * ONE_DAY).expected, 0.1)
+    assert is_close(found.expected, forecast(usual, _LAST + ONE_DAY, _LAST + 30 * ONE_DAY).expected, 0.1)
 
 
 def test_steep_growth_continues_and_fades() -> None:
@@ -260,7 +260,7 @@ def test_large_credit_does_not_move_the_level() -> None:
     found = forecast(usual | {_TODAY - 3 * ONE_DAY: Decimal(-20_000)})
     spent = exact(usual, _FIRST, _TODAY) - 100 - 20_000
     assert found.low <= found.expected <= found.high
-    assert about(Fraction(found.expected) - spent, 21 * 100, 0.15)
+    assert is_close(Fraction(found.expected) - spent, 21 * 100, 0.15)
 
 
 # Periods
@@ -292,7 +292,7 @@ def test_constant_spend_is_multiplied_by_the_days_of_the_period(first: dt.date, 
 def test_period_excludes_spend_before_its_start() -> None:
     end = _FIRST - ONE_DAY
     history = every_day(lambda day: 10_000 if day == end else 10, 200, end)
-    assert about(forecast(history, known_to=end).expected, 310, 0.05)
+    assert is_close(forecast(history, known_to=end).expected, 310, 0.05)
     assert forecast(history, known_to=end - ONE_DAY).expected == 310
 
 
@@ -300,7 +300,7 @@ def test_distant_period_has_a_wider_interval() -> None:
     history = every_day(lambda day: 100 * wave(day), 60)
     near = forecast(history, _TODAY + ONE_DAY, _TODAY + 30 * ONE_DAY)
     far = forecast(history, _TODAY + 61 * ONE_DAY, _TODAY + 90 * ONE_DAY)
-    assert about(far.expected, 3_000, 0.1)
+    assert is_close(far.expected, 3_000, 0.1)
     assert far.high - far.low > near.high - near.low
 
 

@@ -63,8 +63,8 @@ def allocated(serve: Serve, rows: list[Row], usage: Usage) -> Allocated:
     return set(work.query(query))
 
 
-def of(label: str, **amounts: str) -> Allocated:
-    return {(label, None if user == "nobody" else user, Decimal(amount)) for user, amount in amounts.items()}
+def shares_of(label: str, **amounts: str) -> Allocated:
+    return {(label, None if user == "unallocated" else user, Decimal(amount)) for user, amount in amounts.items()}
 
 
 def test_uncached_and_cached_audio_costs_follow_their_own_tokens(serve: Serve) -> None:
@@ -103,10 +103,10 @@ def test_uncached_and_cached_audio_costs_follow_their_own_tokens(serve: Serve) -
         ]
     )
     assert allocated(serve, rows, usage) == (
-        of(audio, ada="1", lin="1")
-        | of(cached, ada="0.4")
-        | of(text, ada="0.5", lin="0.5")
-        | of(f"{model} text, cached input", lin="0.3")
+        shares_of(audio, ada="1", lin="1")
+        | shares_of(cached, ada="0.4")
+        | shares_of(text, ada="0.5", lin="0.5")
+        | shares_of(f"{model} text, cached input", lin="0.3")
     )
 
 
@@ -118,7 +118,7 @@ def test_text_tokens_are_all_tokens_less_audio_tokens(serve: Serve) -> None:
             usage_row("lin", "gpt-audio", input_tokens=150, input_cached_tokens=0, input_audio_tokens=50),
         ]
     )
-    assert allocated(serve, rows, usage) == of("gpt-audio text, input", ada="2", lin="1") | of(
+    assert allocated(serve, rows, usage) == shares_of("gpt-audio text, input", ada="2", lin="1") | shares_of(
         "gpt-audio audio, input", ada="0.5", lin="0.5"
     )
 
@@ -154,7 +154,7 @@ def test_image_costs_billed_in_tokens_follow_tokens_under_either_model_name(
             for user, images in (("ada", 1), ("lin", 3))
         ],
     )
-    assert allocated(serve, [cost_row(label, "8.00", 8000)], usage) == of(label, ada="6", lin="2")
+    assert allocated(serve, [cost_row(label, "8.00", 8000)], usage) == shares_of(label, ada="6", lin="2")
 
 
 def test_costs_of_a_service_tier_follow_usage_of_the_same_tier(serve: Serve) -> None:
@@ -170,9 +170,9 @@ def test_costs_of_a_service_tier_follow_usage_of_the_same_tier(serve: Serve) -> 
         ]
     )
     assert allocated(serve, rows, usage) == (
-        of("gpt-6.2-sol, output", ada="1")
-        | of("priority | gpt-6.2-sol, output", lin="2")
-        | of("ultrafast | gpt-6.2-sol, output", nobody="6")
+        shares_of("gpt-6.2-sol, output", ada="1")
+        | shares_of("priority | gpt-6.2-sol, output", lin="2")
+        | shares_of("ultrafast | gpt-6.2-sol, output", unallocated="6")
     )
 
 
@@ -189,5 +189,7 @@ def test_stored_classifications_are_used_without_classifying_again(
     long = "gpt-5-mini-2025-08-07, " + "output" * MAX_KEY_LENGTH
     rows = [cost_row("gpt-5-mini-2025-08-07, output", "8.00", 8000), cost_row(long, "1.00", 1000)]
     usage = usage_of(completions=[usage_row("ada", "gpt-5-mini-2025-08-07", output_tokens=8000)])
-    assert allocated(serve, rows, usage) == of("gpt-5-mini-2025-08-07, output", ada="8") | of(long, nobody="1")
+    assert allocated(serve, rows, usage) == shares_of("gpt-5-mini-2025-08-07, output", ada="8") | shares_of(
+        long, unallocated="1"
+    )
     assert computed == [long]  # too long to be stored

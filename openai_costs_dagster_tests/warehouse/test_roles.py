@@ -63,16 +63,16 @@ def test_roles_work_in_an_existing_database_and_foreign_tables_keep_their_owner(
         store(connection, {DAY: [row("1.5")]})
         connection.execute("create schema openai_costs_dagster")
         connection.execute("create table openai_costs_dagster.runs (id bigserial, run_id text)")
-        connection.execute("create table openai_costs.someone_elses (organization text)")
+        connection.execute("create table openai_costs.foreign_table (organization text)")
     installation.run(script(by_organization=False))
     installation.owner.prepare()
     with installation.loader.connect() as connection:
         store(connection, {DAY: [row("2.5")]})
         assert stored(connection) == {DAY: [row("2.5")]}
         connection.execute("insert into openai_costs_dagster.runs (run_id) values ('one')")
-    someone = installation.query("select tableowner from pg_tables where tablename = 'someone_elses'")
-    assert someone == [("postgres",)]
-    assert "permission denied" in refused(installation.loader, "select from openai_costs.someone_elses")
+    owner = installation.query("select tableowner from pg_tables where tablename = 'foreign_table'")
+    assert owner == [("postgres",)]
+    assert "permission denied" in refused(installation.loader, "select from openai_costs.foreign_table")
 
 
 def test_administrator_without_superuser_can_run_the_script(trust_server: Databases) -> None:

@@ -120,7 +120,7 @@ def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
     return run.status
 
 
-def elsewhere(process: Process) -> Process:
+def move_to_another_host(process: Process) -> Process:
     return replace(process, place=replace(process.place, host="elsewhere"))
 
 
@@ -135,8 +135,8 @@ def test_only_the_run_whose_process_has_ended_on_this_host_is_ended(instance: dg
             ("own", own),
             ("gone", gone),
             ("reused", reused),
-            ("own elsewhere", elsewhere(own)),
-            ("gone elsewhere", elsewhere(gone)),
+            ("own process on another host", move_to_another_host(own)),
+            ("ended process on another host", move_to_another_host(gone)),
         )
     }
     ended = end_abandoned_runs(instance, ["openai"], utc_now() + LATER)
@@ -208,7 +208,7 @@ def test_status_names_the_runs_that_do_not_proceed(stored: dg.DagsterInstance, c
     killed = create_run(stored, statuses.STARTED, replace(own, pid=2**22 + 1))
     queued = create_run(stored, statuses.NOT_STARTED)
     connection.execute("update openai_costs_dagster.runs set status = 'QUEUED' where run_id = %s", [queued])
-    on_another_host = create_run(stored, statuses.STARTED, elsewhere(own))
+    on_another_host = create_run(stored, statuses.STARTED, move_to_another_host(own))
     of_another_launcher = create_run(stored, statuses.STARTED)
     for status, process, key in (
         (statuses.STARTED, own, KEY),

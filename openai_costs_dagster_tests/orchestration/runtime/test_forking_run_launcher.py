@@ -205,8 +205,8 @@ def test_run_of_another_host_counts_as_running(setup: LauncherSetup) -> None:
     setup.wait_until_finished(run)
     process = process_id.of_run(run, setup.run(run).tags[PROCESS_TAG])
     assert process
-    elsewhere = replace(process, place=replace(process.place, host="elsewhere"))
-    setup.instance.add_run_tags(run, {PROCESS_TAG: process_id.tag_of(run, elsewhere)})
+    on_another_host = replace(process, place=replace(process.place, host="elsewhere"))
+    setup.instance.add_run_tags(run, {PROCESS_TAG: process_id.tag_of(run, on_another_host)})
     assert setup.launcher.check_run_worker_health(setup.run(run)).status is WorkerStatus.RUNNING
 
 
@@ -240,7 +240,7 @@ def test_inherited_process_tag_of_a_retry_is_ignored(setup: LauncherSetup) -> No
     [
         pytest.param("raise RuntimeError('no')", "the fork server has ended", id="error"),
         pytest.param("import os; os._exit(1)", "the fork server has ended", id="exit"),
-        pytest.param("import time; time.sleep(60)", "definitions did not load within 1 s", id="no answer"),
+        pytest.param("import time; time.sleep(60)", "definitions did not load within 1 s", id="no response"),
     ],
 )
 def test_code_server_starts_runs_if_definitions_do_not_load(
@@ -339,8 +339,8 @@ def test_starting_run_with_a_dead_process_is_failed_at_once(setup: LauncherSetup
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         ended = process_id.Process.of(process.pid)
         process.kill()
-    elsewhere = replace(ended, place=replace(ended.place, host="elsewhere", machine="another"))
-    for run, worker in ((alive, process_id.Process.of()), (dead, ended), (another, elsewhere)):
+    on_another_host = replace(ended, place=replace(ended.place, host="elsewhere", machine="another"))
+    for run, worker in ((alive, process_id.Process.of()), (dead, ended), (another, on_another_host)):
         setup.instance.add_run_tags(run.run_id, {PROCESS_TAG: process_id.tag_of(run.run_id, worker)})
     tick_records.end_dead_runs(setup.instance, configuration)
     statuses = [setup.run(run.run_id).status for run in (alive, dead, another)]

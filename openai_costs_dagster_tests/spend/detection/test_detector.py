@@ -143,7 +143,7 @@ def test_migration_is_not_reverted_on_low_weekends() -> None:
     assert np.abs(np.log(expected[94:] / usual[94:])).max() < np.log(1.4)
 
 
-def of_three_models() -> dict[tuple[str, str], list[float]]:
+def three_models() -> dict[tuple[str, str], list[float]]:
     """Return three models of a project: two rise for a week, and the third is low on the first day of that week."""
     a, b, c = (steady(level, noise=0.03, seed=level) for level in (100, 330, 110))
     rose = dict.fromkeys(range(92, 99), 2.0)
@@ -157,13 +157,13 @@ def of_three_models() -> dict[tuple[str, str], list[float]]:
 
 
 def test_sibling_of_two_coincidental_migrations_keeps_its_level() -> None:
-    spend_panel = panel(of_three_models())
+    spend_panel = panel(three_models())
     verdicts = detect(spend_panel)
     column = spend_panel.series.index(SeriesKey("acme", "search", "b"))
     assert not verdicts.flagged[:, column].any()
     assert np.abs(np.log(verdicts.expected[94:, column] / np.array(steady(330, noise=0.0)[94:]))).max() < np.log(1.2)
     for rose in ("gpt", "c"):
-        assert flagged(of_three_models(), model=rose)[0] == 93
+        assert flagged(three_models(), model=rose)[0] == 93
 
 
 def test_expected_level_stays_after_a_coincidental_migration() -> None:
@@ -194,7 +194,7 @@ def test_unknown_day_does_not_revert_a_migration() -> None:
 def test_reverted_migration_does_not_affect_another_organization() -> None:
     beta = spend_rows({("p", "m"): [value * 1.01**day for day, value in enumerate(steady(50))]}, "beta")
     alone = list(backtest(build_spend_panel(beta), Parameters()))
-    beside = backtest(build_spend_panel(beta + spend_rows(of_three_models())), Parameters())
+    beside = backtest(build_spend_panel(beta + spend_rows(three_models())), Parameters())
     assert [row for row in beside if row.series.organization == "beta"] == alone
 
 
@@ -409,7 +409,7 @@ def mixed_series(seed: int) -> dict[tuple[str, str], list[float]]:
         ("search", "other"): with_days(steady(30, seed=seed + 1), shift),
         ("chat", "new"): [0.0] * 70 + steady(60, DAYS - 70, seed=seed + 2),
         ("batch", "intermittent"): intermittent_series(dict.fromkeys(range(90, 97), 34.0)),
-        **{("ranking", model): of_three_models()["search", model] for model in ("gpt", "b", "c")},
+        **{("ranking", model): three_models()["search", model] for model in ("gpt", "b", "c")},
         **BESIDE,
     }
 
