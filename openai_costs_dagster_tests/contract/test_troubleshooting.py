@@ -11,6 +11,7 @@ from .messages import BLANK, ROOT, SourceMessage, all_messages, source_messages
 
 PAGE = (ROOT.parent / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 _TOO_SHORT = 12  # Texts of up to 12 characters could be part of any message.
+_NAME = re.compile("<[a-z ]+>")
 MIN_WORDS = 3  # Shorter texts are fragments of longer messages.
 
 MODULES_WITH_REMEDIES = {
@@ -57,9 +58,12 @@ EXEMPT_MESSAGES = {
 
 @cache
 def documented() -> list[str]:
-    """Return the messages of the first column. A row may contain several messages."""
+    """Return the messages of the first column. A row may contain several messages.
+
+    Names of variable parts, for example ``<organization>``, are replaced by blanks.
+    """
     rows = re.findall(r"^\| (`.+?`) \| ", PAGE, re.MULTILINE)
-    return [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
+    return [_NAME.sub(BLANK, message) for row in rows for message in re.findall(r"`([^`]+)`", row)]
 
 
 def is_in(short: str, long: str) -> bool:
