@@ -38,6 +38,9 @@ from .midnight import pytest_runtest_protocol  # noqa: F401  # a hook for all te
 
 pytest_plugins = ["openai_costs_dagster_tests.sync_fixtures"]
 
+# The workers of pytest-xdist have the variable COLUMNS, which would make commands wrap their messages.
+os.environ.pop("COLUMNS", None)
+
 NOW = dt.datetime(2026, 3, 11, 14, 30, tzinfo=dt.UTC)
 
 _EXTERNAL = "TEST_DATABASE_URL"

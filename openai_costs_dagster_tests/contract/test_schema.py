@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import dagster as dg
 import psycopg
 import pytest
 import sqlalchemy
@@ -13,7 +12,6 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from openai_costs_dagster.orchestration.assets.table_schemas import DAILY_COSTS, FOCUS
 from openai_costs_dagster.warehouse.database import _SCRIPTS, Connection, Database
 from openai_costs_dagster.warehouse.schema import SCHEMA, metadata
 
@@ -89,25 +87,3 @@ def test_view_has_all_promised_columns(connection: Connection, view: str) -> Non
         [view],
     )
     assert set(VIEWS[view].split()) <= {name for (name,) in found}
-
-
-@pytest.mark.parametrize(("view", "shown"), [("daily_costs", DAILY_COSTS), ("focus", FOCUS)])
-def test_columns_in_dagster_equal_the_columns_of_the_view(
-    connection: Connection, view: str, shown: dg.TableSchema
-) -> None:
-    found: dict[str, str] = dict(
-        connection.execute(
-            """
-            select column_name, data_type from information_schema.columns
-            where table_schema = 'openai_costs' and table_name = %s
-            order by ordinal_position
-            """,
-            [view],
-        ).fetchall()
-    )
-    kinds = {"timestamp with time zone": "timestamptz"}
-    assert {column.name: column.type for column in shown.columns} == {
-        column.name: kinds.get(found[column.name], found[column.name]) for column in shown.columns
-    }
-    promised = VIEWS[view].split() if view in VIEWS else list(found)
-    assert [column.name for column in shown.columns] == promised
