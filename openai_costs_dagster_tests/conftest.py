@@ -38,14 +38,12 @@ from .midnight import pytest_runtest_protocol  # noqa: F401  # a hook for all te
 
 pytest_plugins = ["openai_costs_dagster_tests.sync_fixtures"]
 
-# The workers of pytest-xdist have the variable COLUMNS, which would make commands wrap their messages.
-os.environ.pop("COLUMNS", None)
-
 NOW = dt.datetime(2026, 3, 11, 14, 30, tzinfo=dt.UTC)
 
 _EXTERNAL = "TEST_DATABASE_URL"
 _SERVERS = ["embedded", "external"] if os.environ.get(_EXTERNAL) else ["embedded"]
 _ENVIRONMENT_OF_THE_USER = (
+    "COLUMNS",  # Workers of pytest-xdist have it too, and commands would wrap their messages.
     "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR",
     "DAGSTER_EVENT_BATCH_SIZE",
     "DAGSTER_HOME",
