@@ -81,8 +81,8 @@ class AppriseChannel:
             title=message.title,
             body=message.text_within(_body_limit(service, message.title)),
             notify_type=_TYPES[message.severity],
-            # With this format, Apprise escapes the text for services that send HTML or Markdown. Otherwise a project or
-            # user name could contain markup that such a service displays.
+            # With this format, Apprise escapes the text for services that send HTML or Markdown. Without the format, a
+            # project or user name could contain markup that such a service displays.
             body_format=apprise.NotifyFormat.TEXT,
             attach=picture if len(picture) else None,
             timeout=TIMEOUT_S,

@@ -72,7 +72,7 @@ def route(
         waiting = [
             alert
             for alert in known
-            # Other alerts wait for related alerts. A test alert has none, so it is routed at once.
+            # A test alert has no related alerts to wait for, so it is routed at once.
             if alert.kind == TEST or alert.created_at <= now - grouping_delay
         ]
         for channel in routes:
@@ -170,7 +170,7 @@ def _deliver_to(
                 done.sent += 1
             else:
                 done.failed[target.name] = failure
-                break  # Further messages would fail in the same way. They are sent in the next round.
+                break  # Further messages to the channel would fail in the same way, so they are sent in the next round.
     return done
 
 

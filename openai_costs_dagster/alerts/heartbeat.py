@@ -18,7 +18,7 @@ from openai_costs_dagster.warehouse import sensor_ticks
 from openai_costs_dagster.warehouse.database import Connection, Database
 
 _LOG = logging.getLogger(__name__)
-# The claim lasts longer than any attempt. Otherwise two processes could send the same heartbeat.
+# The claim lasts longer than any attempt, because two processes could otherwise send the same heartbeat.
 _CLAIM_DURATION = dt.timedelta(seconds=60)
 _FIRST_RETRY_DELAY = dt.timedelta(seconds=30)
 _MAX_RETRY_DELAY = dt.timedelta(hours=1)

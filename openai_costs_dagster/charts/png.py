@@ -1,6 +1,6 @@
 """Draws charts as PNG images for alert channels, which do not show SVG.
 
-A chart has a bar for each day, the usual range behind the bars, and flagged days in orange. It contains no text,
+A chart has a bar for each day, the usual range behind the bars, and flagged days in orange. The image contains no text,
 because the message of the alert contains the figures. A plotting library would be a large dependency for one chart, so
 this module writes the PNG format itself.
 """

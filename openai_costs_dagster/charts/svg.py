@@ -113,7 +113,7 @@ class _Scale:
     """
 
     def __init__(self, count: int, lowest: float, top: float) -> None:
-        # Zero is always on the axis. Otherwise bars of different heights could suggest wrong ratios.
+        # Zero is always on the axis, because bars that begin at another amount would suggest wrong ratios.
         self.low = min(lowest * 1.05, 0.0)
         self.top = top if top - self.low > _MIN_HEIGHT else 1.0
         self._step = (_WIDTH - _LEFT - _RIGHT) / max(count - 1, 1)

@@ -399,8 +399,8 @@ def display_names(connection: Connection, organization: str, *, users: bool = Fa
 def covering_flags(user: Flag, cost_causes: Iterable[Cause]) -> list[Flag]:
     """Return the flags of costs that may report the same change as a flag of a user.
 
-    They have the same direction, and alert if the user's flag alerts. The flag of the organization's total is left out,
-    because the total does not identify a cause.
+    A flag of costs is returned if it has the same direction as the user's flag, and alerts if the user's flag alerts.
+    The flag of the organization's total is left out, because the total does not identify a cause.
     """
     return [
         cause.flag

@@ -104,8 +104,8 @@ def _spend(
 def has_budgets(organization: Organization, *, allocated: bool) -> bool:
     """Return whether an organization has budgets that the check on costs or on allocated costs has to evaluate.
 
-    With `allocated=True`, these are the budgets of users and API keys, which need allocated costs. Otherwise these are
-    all other budgets, including those that are read from OpenAI and may not exist.
+    With `allocated=True`, these are the budgets of users and API keys, which need allocated costs. Without `allocated`,
+    these are all other budgets, including budgets that are read from OpenAI and may not exist.
     """
     return bool(_select(organization.budgets, allocated=allocated)) or (organization.openai_budgets and not allocated)
 

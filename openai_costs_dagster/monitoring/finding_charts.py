@@ -13,7 +13,7 @@ _CHART_DAYS = 60
 
 
 class FindingCharts(NamedTuple):
-    """One chart as an SVG image in Markdown and as a PNG image. Both are None if there is nothing to draw."""
+    """One chart as an SVG image in Markdown and as a PNG image, or None twice if there is nothing to draw."""
 
     markdown: str | None = None
     png: bytes | None = None

@@ -20,8 +20,8 @@ _SegmentKey = tuple[str, str, str, str, str, str | None]
 class DayEvaluation:
     """The evaluation of one UTC day of an organization. Amounts are in US dollars.
 
-    `expected`, `lower` and `upper` describe the usual spend of the whole organization. They are None if less than 14
-    days of history are stored.
+    `expected`, `lower` and `upper` describe the usual spend of the whole organization. These three fields are None if
+    less than 14 days of history are stored.
     """
 
     day: dt.date
@@ -53,7 +53,7 @@ def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks
     """Group spend by project, model, API key, line item, kind and unit, and add the usual spend of each group.
 
     Entries of `details` on `days` are the present spend. All other entries lie on the same weekdays of `weeks` earlier
-    weeks. Their average per week is the usual spend.
+    weeks, and the average of a week is the usual spend.
     """
     present: dict[_SegmentKey, list[SpendDetail]] = {}
     reference: dict[_SegmentKey, list[SpendDetail]] = {}

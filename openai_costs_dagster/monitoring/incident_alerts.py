@@ -26,8 +26,7 @@ from openai_costs_dagster.warehouse.anomalies import Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 _TITLES = {"opened": "unusual spend", "grown": "unusual spend has grown", "ended": "unusual spend has ended"}
-# An incident whose last unusual day is earlier has ended, and no new finding can continue it. Such incidents are not
-# loaded.
+# Incidents whose last unusual day is earlier are not loaded, because no new finding can continue them.
 _LOOKBACK = (QUIET_DAYS + 1) * ONE_DAY
 
 

@@ -16,8 +16,8 @@ from openai_costs_dagster.warehouse.database import Connection
 SEVERITIES: tuple[tuple[int, Severity], ...] = ((50, "high"), (10, "medium"))
 """The severities by the size of the impact, as multiples of the minimum impact.
 
-From 50 times the minimum impact, the severity is high, and from 10 times medium. Any smaller impact has the severity
-low.
+An impact of at least 50 times the minimum impact is high, and an impact of at least 10 times is medium. An impact below
+10 times the minimum impact is low.
 """
 
 # The earlier price is the median of priced days, which are loaded from this many days before a change.
@@ -53,7 +53,8 @@ def vanished_days(
                 series=SeriesKey(organization),
                 actual=day.amount_usd,
                 expected=day.vanished,
-                # A vanished day has no usual range. Both bounds are the amount that was stored before.
+                # A vanished day has no usual range, so the amount that was stored before is used as the lower and the
+                # upper bound.
                 lower=day.vanished,
                 upper=day.vanished,
                 impact=day.amount_usd - day.vanished,
@@ -61,7 +62,10 @@ def vanished_days(
                 direction="down",
                 severity="high",
                 reason="vanished",
-                explanation=f"The day had {dollars(day.vanished)} before and is empty now, in two consecutive answers.",
+                explanation=(
+                    f"The day had cost {dollars(day.vanished)}. OpenAI has since returned no costs for the day in two "
+                    "consecutive responses."
+                ),
                 worth_alerting=abs(day.amount_usd - day.vanished) >= minimum,
                 muted=any(mute.kind == "mute" and mute.first_day <= day.usage_date <= mute.last_day for mute in muted),
             )

@@ -64,7 +64,7 @@ def refresh_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondit
 def downstream_condition(refresh: Refresh, served_days: int) -> dg.AutomationCondition[Any]:
     """Return the automation condition of allocated costs.
 
-    They are refreshed together with costs and usage, and after a backfill of costs or of usage.
+    Allocated costs are refreshed together with costs and usage, and after a backfill of costs or of usage.
     """
     after_upstream = (
         _CONDITION.any_deps_updated().since_last_handled()

@@ -2,7 +2,7 @@
 
 In a run over a range, Dagster stores an `AssetCheckResult` without a partition, so that the UI could not show which day
 failed. An `AssetCheckEvaluation` has a partition. The class `Target`, which links an evaluation to its materialization,
-is private to Dagster. It is imported only in this module, and a contract test checks its fields.
+is private to Dagster. Only this module imports `Target`, and a contract test checks its fields.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int)
 def histories(configuration: Configuration) -> Mapping[str, History]:
     """Return the history of each configured organization by name.
 
-    It begins at the configured `start_date`, or else at the start that onboarding has stored. If neither is known, or
-    while Postgres does not respond, it begins one year before today.
+    A history begins at the configured `start_date`, or else at the start that onboarding has stored. If neither is
+    known, or while Postgres does not respond, the history begins one year before today.
     """
     stored = {entry.organization: entry for entry in _registered(configuration)}
     today = utc_now().date()

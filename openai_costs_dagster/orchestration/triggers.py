@@ -22,8 +22,9 @@ MANUAL: Final = "manual"
 _FORMER_TAG = "openai-costs/asked_by"
 _FORMER_VALUES: Mapping[str, Trigger] = {"refresh": SCHEDULE, "backfill": BACKFILL, "person": MANUAL}
 
-# Dagster copies all tags of a run to its automatic retry and to its manual re-execution. Both have the tag of a parent
-# run, but only the retry has a retry number. A re-executed backfill keeps the tags of the original backfill.
+# Dagster copies all tags of a run to its automatic retry and to its manual re-execution. Retry and re-execution have
+# the tag of a parent run, but only the retry has a retry number. A re-executed backfill keeps the tags of the original
+# backfill.
 _RETRY_NUMBER_TAG = "dagster/retry_number"
 _PARENT_RUN_TAG = "dagster/parent_run_id"
 _PARENT_BACKFILL_TAG = "dagster/parent_backfill_id"
@@ -46,8 +47,8 @@ def trigger_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Trigger:
     origin: dg.DagsterRun | None = run
     while origin and _RETRY_NUMBER_TAG in origin.tags:
         origin = instance.get_run_by_id(origin.tags.get(_PARENT_RUN_TAG, ""))
-    # If the original run was deleted, the retry is classified by its own tags. Its tag of a parent run must be ignored,
-    # because that tag would classify the retry as a manual re-execution.
+    # If the original run was deleted, the retry is classified by its own tags. The tag of the parent run is ignored,
+    # because it would classify the retry as a manual re-execution.
     return _by_tags(origin.tags if origin else {**run.tags, _PARENT_RUN_TAG: ""})
 
 

@@ -117,7 +117,7 @@ def _organization_status(
         missing_days=overview.missing_days,
         last_success_at=overview.last_success_at,
         last_error=overview.last_error,
-        # OpenAI may group old days in another way. The last entry describes the newest days.
+        # OpenAI may group old days in another way. The last entry of `groupings` describes the newest days.
         grouping=overview.groupings[-1].grouping if overview.groupings else "",
         month_to_date=overview.month_to_date,
         month_in_other_currencies=[
@@ -162,7 +162,7 @@ def _budget_status(organization: str, state: BudgetState) -> BudgetStatus:
 def _anomalies(connection: Connection, configuration: Configuration, days: DayRange) -> list[AnomalyEntry]:
     """Return the newest findings that are large enough for an alert, with and without feedback."""
     found = anomalies.findings(connection, first=days.first, last=days.last)
-    # The database also keeps findings of organizations that were removed from the configuration. They are left out.
+    # Findings of organizations that were removed from the configuration stay in the database and are left out here.
     shown = [
         finding for finding in found if finding.worth_alerting and finding.organization in configuration.organizations
     ]

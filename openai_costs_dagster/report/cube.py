@@ -1,8 +1,8 @@
 """The spend by day and dimension in a compact form, from which the scripts of the page compute every sum.
 
-The page has no server that could answer queries. It therefore contains the spend of every combination of organization,
-project, service, model, user and API key as a series of daily amounts. Amounts are whole billionths of a US dollar.
-JavaScript represents sums of up to nine million dollars exactly, and larger sums to the cent.
+The page has no server that could answer queries. The page therefore contains the spend of every combination of
+organization, project, service, model, user and API key as a series of daily amounts. Amounts are whole billionths of a
+US dollar. JavaScript represents sums of up to nine million dollars exactly, and larger sums to the cent.
 """
 
 from __future__ import annotations
@@ -191,7 +191,10 @@ def _largest_members(spend: _Spend, dimensions: tuple[str, ...], max_numbers: in
 
 
 def _has_member(values: _Dimensions, dimensions: tuple[str, ...]) -> bool:
-    """Return whether spend belongs to a user, project or model. Other spend is never added to `OTHERS`."""
+    """Return whether spend belongs to a user, project or model.
+
+    Spend without any of them is never added to `OTHERS`.
+    """
     return any(getattr(values, name) is not None for name in dimensions)
 
 

@@ -160,7 +160,7 @@ def _format_decimal(value: Decimal) -> str:
 
 _FORMATTERS: Mapping[str, Callable[[Any], str]] = {
     "text": escape_formula,
-    # A JSON object begins with a brace, which no spreadsheet evaluates as a formula. It needs no escaping.
+    # JSON needs no escaping, because it begins with a brace and no spreadsheet evaluates such a text as a formula.
     "json": str,
     "boolean": lambda value: "true" if value else "false",
     "date": dt.date.isoformat,

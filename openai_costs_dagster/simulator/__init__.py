@@ -23,7 +23,8 @@ for a page of days also belongs in `faults.PAGE_FAULTS`.
 Rules for this package:
 
 - The server listens only on the loopback interface.
-- The package imports no other package of this project. Otherwise client and simulator could share a mistake.
+- The package imports no other package of this project. With a shared module, client and simulator could make the same
+  mistake.
 - No name, id or key may look like that of a real company, and no key is logged.
 - Amounts are never floats.
 """

@@ -38,7 +38,7 @@ def chat(
 def plain(
     label: str, price: Decimal, *, share: float = 1.0, unit: str | None = "tokens", counted: bool = True
 ) -> Meter:
-    """Return one line item with a price per unit, as a tuple for a workload."""
+    """Return a line item that is billed per unit, in contrast to the tokens of a text model."""
     return Meter(label, price, share=share, unit=unit, counted=counted)
 
 

@@ -28,7 +28,10 @@ class Deviations:
     undocumented_fields: bool = True
     """Buckets and rows have fields that the specification does not list."""
     tail_pages: bool = True
-    """The last page of costs refers to a next page. That page is empty and again refers to a next page, without end."""
+    """The last page of costs refers to a next page.
+
+    The next page is empty and refers to a further page, without end.
+    """
     null_counters: bool = True
     """An optional usage counter without a value is null instead of zero."""
 

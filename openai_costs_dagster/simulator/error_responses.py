@@ -1,4 +1,4 @@
-"""The error responses of the API. Their messages are those of the live API, as far as they are known."""
+"""The error responses of the simulated API, with the messages of the live API as far as they are known."""
 
 import json
 from datetime import date
@@ -41,7 +41,7 @@ def incorrect_key(key: str | None) -> RefusalError:
         return RefusalError(
             401, "You didn't provide an API key. Provide it in an Authorization header using Bearer auth."
         )
-    # Keys of up to 12 characters would be shown almost completely. Their last characters are therefore left out.
+    # For keys of up to 12 characters, the last characters are left out, because almost the whole key would be shown.
     shown = f"{key[:8]}{'*' * max(3, len(key) - 12)}{key[-4:] if len(key) > 12 else ''}"
     return RefusalError(401, f"Incorrect API key provided: {shown}.", code="invalid_api_key")
 

@@ -28,7 +28,7 @@ _FILTERS = ("project_ids", "api_key_ids", "line_items")
 # The default and the maximum of `limit` for costs in the specification. The limit counts days and not rows.
 _DEFAULT_BUCKETS = 7
 _MAX_BUCKETS = 180
-_LATEST_TIME = 253_402_300_799  # This is the last second of the year 9999, the last year that Python's dates support.
+_LATEST_TIME = 253_402_300_799  # The last second of the year 9999, because Python's dates support no later year.
 
 
 @dataclass(frozen=True, slots=True)

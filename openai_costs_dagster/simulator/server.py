@@ -108,7 +108,7 @@ class Simulator:
     ) -> None:
         server, self._server = self._server, None
         if server is not None:
-            # The event ends simulated hangs. Otherwise the shutdown would have to wait for them.
+            # The event ends simulated hangs, because the shutdown would otherwise have to wait for them.
             self.stopping.set()
             server.shutdown()
             server.server_close()

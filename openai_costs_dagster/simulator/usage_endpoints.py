@@ -1,7 +1,7 @@
 """The usage endpoints: their dimensions, filters and counters, and the values of the counters for a fact.
 
 Costs and usage are computed from the same facts. The billed quantity of a line item in tokens therefore equals the
-counted number. Counters are whole numbers. Fractions arise from a partial day or a planted factor. They are rounded
+counted number. Counters are whole numbers. Fractions, which arise from a partial day or a planted factor, are rounded
 down for each fact, so that all groupings have equal totals.
 
 To add a usage endpoint, add a `UsageEndpoint` to `ENDPOINTS`.

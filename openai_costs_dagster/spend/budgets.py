@@ -27,7 +27,7 @@ class KnownDays(NamedTuple):
     """The UTC days for which an organization's spend is stored and complete."""
 
     last_day: dt.date
-    """The newest stored day. It may not be over; then its spend so far counts."""
+    """The newest stored day. If the day is not over, its spend so far counts."""
     complete_to: dt.date | None
     """The newest day that was read after its end, from which forecasts start. None if no such day is stored."""
     incomplete: Collection[dt.date] = frozenset()

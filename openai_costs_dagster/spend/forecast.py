@@ -26,8 +26,8 @@ _Rows = NDArray[np.int64]
 _ZERO, _CENT = Decimal(0), Decimal("0.01")
 _ROUNDING = Context(prec=EXACT.prec, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation])
 
-# These values were tuned on one half of the series of `python -m benchmarks.forecast`, which reports results for the
-# other half.
+# The values below were tuned on one half of the series of `python -m benchmarks.forecast`, which reports results for
+# the other half.
 _WEEK = 7
 _WINDOW = 8 * _WEEK  # The number of days of history that one forecast uses.
 _RECENT = 4 * _WEEK  # The number of last days from which the level is estimated.
@@ -35,7 +35,8 @@ _HALF_LIFE = 4.0  # The number of days after which the weight of a day in the le
 # If a series spends less often than every 1.5 days on average, its half-life is proportionally longer.
 _USUAL_PACE = 1.5
 _SPIKES = 2  # This number of highest and of lowest days is clipped, so that outliers do not move the level.
-# The weight, in weeks, of the assumption that all weekdays are equal. Its influence shrinks as more weeks are known.
+# The weight, in weeks, of the assumption that all weekdays are equal. The influence of this assumption shrinks as more
+# weeks are known.
 _WEEKDAY_PRIOR = 0.5
 # The lower bound of a weekday's factor. With a factor of zero, any spend on the weekday would look infinite.
 _MIN_WEEKDAY_FACTOR = 0.005
@@ -50,7 +51,7 @@ _CREDIT_CUSHION = 1.0  # The value of `_CUSHION` for series with credits, whose 
 _MIN_SUM = 0.05  # The lower bound of both sides of a ratio, as a share of the cushion.
 
 _LOOKBACK = 365  # The method is tested on forecasts of this number of past days.
-# The number of days between two past forecasts. It does not divide a week, so that forecasts start on all weekdays.
+# The number of days between two past forecasts. A step of 7 days would test forecasts from one weekday only.
 _STEP = 3
 _MIN_HISTORY = 28  # The number of days of history that a past forecast needs.
 # Errors are measured up to this number of days ahead. Beyond it, they are assumed to grow like a random walk.

@@ -1,9 +1,9 @@
 """Groups unusual days by their cause into incidents, and determines the events for which alerts are recorded.
 
-A cause that lasts for days is then alerted once, and not every day. An incident opens with its first unusual day. It
-has grown when its impact is `GROWTH_FACTOR` times the impact at the last alert. It ends after `QUIET_DAYS` finished
-days without an unusual day. If the finding of the next day names the same cause by a series with more or fewer
-dimensions, the incident continues.
+A cause that lasts for days is then alerted once, and not every day. An incident opens with its first unusual day. An
+incident has grown when its impact is `GROWTH_FACTOR` times the impact at the last alert. An incident ends after
+`QUIET_DAYS` finished days without an unusual day. If the finding of the next day names the same cause by a series with
+more or fewer dimensions, the incident continues.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _continues(incident: Incident, unusual: UnusualDay) -> bool:
 def _continues_as_coarser(incident: Incident, unusual: UnusualDay) -> bool:
     """Return whether a series with fewer dimensions continues an incident on its next day.
 
-    This is so if its impact is similar, because the cause is then likely to be the same.
+    The series continues the incident if its impact is similar, because the cause is then likely to be the same.
     """
     return (
         incident.is_open

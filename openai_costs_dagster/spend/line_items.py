@@ -1,9 +1,9 @@
 """Classifies line items of OpenAI's bill by service, category, subcategory and model, the dimensions of FinOps tools.
 
 A line item is a text for people whose form OpenAI does not document. Labels so far are a bare name, or follow the
-grammar ``[<surface or tier> " | "] <model> [" " <modality>] ", " <kind> [", long context"]``. A label with another form
-becomes its own service and category. Labels vary in blanks and in upper and lower case, so a label is normalised before
-it is parsed. The database stores the original label.
+grammar ``[<surface or tier> " | "] <model> [" " <modality>] ", " <kind> [", long context"]``. The whole text of a label
+with another form becomes its service and its category. Labels vary in blanks and in upper and lower case, so a label is
+normalised before it is parsed. The database stores the original label.
 
 To add a service, a tool or a kind of usage, extend `_SERVICE_OF_MODEL`, `_TOOLS` or `_KINDS`, and increase
 `RULES_VERSION`. Stored line items are then classified again without a request to OpenAI.
@@ -76,7 +76,8 @@ _KINDS = {
 def classify(label: str | None) -> LineItem:
     """Classify the label of a line item. None and blank text return `UNLABELLED`.
 
-    A label of more than `MAX_KEY_LENGTH` characters is not parsed. It becomes its own service and category.
+    A label of more than `MAX_KEY_LENGTH` characters is not parsed, and its whole text becomes the service and the
+    category.
     """
     if label is None or not label.strip():
         return LineItem(UNLABELLED, UNLABELLED)

@@ -129,7 +129,7 @@ def _metadata_by_day(
 ) -> Iterator[tuple[dt.date, dict[str, Any]]]:
     """Yield each day to materialize with its metadata.
 
-    These are the allocated days, days whose costs do not reconcile, and days that have not begun.
+    The days to materialize are the allocated days, days whose costs do not reconcile, and days that have not begun.
     """
     for day, report in outcome.days.items():
         yield day, _metadata(report)
@@ -142,7 +142,7 @@ def _log_incomplete_days(context: dg.AssetExecutionContext, outcome: AllocationO
     for day, reason in outcome.skipped.items():
         days_by_reason.setdefault(reason, []).append(day)
     for reason, days in days_by_reason.items():
-        context.log.warning("not allocated: %s: %s", _ranges(days), reason)
+        context.log.warning("the costs of %s are not allocated: %s", _ranges(days), reason)
     unsplit = [day for day, report in outcome.days.items() if report.unsplit_line_items]
     if unsplit:
         context.log.warning(

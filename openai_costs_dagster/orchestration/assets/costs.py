@@ -1,7 +1,7 @@
 """The asset `openai/<organization>/costs`: the daily costs that OpenAI bills to an organization.
 
-`sync/costs.py` requests, reconciles and stores the days. This module calls it for the days of a Dagster run, and
-reports to Dagster a materialization and the results of the checks `complete` and `reconciles` for each day.
+`sync/costs.py` requests, reconciles and stores the days. This module calls `sync/costs.py` for the days of a Dagster
+run. For each day, it reports a materialization and the results of the checks `complete` and `reconciles` to Dagster.
 """
 
 # Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
@@ -187,7 +187,7 @@ def _evaluate_stored_days(
 def _raise_failure(context: dg.AssetExecutionContext, outcome: Outcome) -> NoReturn:
     permanent = all(failure.permanent for failure in outcome.failed.values())
     if permanent:
-        # The argument `allow_retries=False` only prevents retries of the step. This tag prevents a retry of the whole
+        # The argument `allow_retries=False` only prevents retries of the step. The tag prevents a retry of the whole
         # run, which would fail in the same way.
         context.instance.add_run_tags(context.run.run_id, asset_keys.NO_RUN_RETRIES)
     requested = len(outcome.failed) + len(outcome.stored)

@@ -23,7 +23,10 @@ def directory_asset(
     *,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None,
 ) -> dg.AssetsDefinition:
-    """Return the asset `directory` of an organization. It has no partitions: each run replaces the stored names."""
+    """Return the asset `directory` of an organization.
+
+    The asset has no partitions, because each run reads all names.
+    """
 
     @dg.asset(
         key=asset_keys.directory_key(organization),

@@ -85,7 +85,12 @@ def _messages(stored: StoredRun, now: dt.datetime) -> list[str]:
     if run.status in STARTED and now - run.changed_at > _LONG and not _runs_on_this_host(run):
         where = f" on {run.process.place.host}" if run.process else ""
         since = f"{run.changed_at:%Y-%m-%d %H:%M} UTC"
-        return [f"the run {run.run_id} is running{where} since {since}: terminate it in Dagster if it does not proceed"]
+        return [
+            (
+                f"the run {run.run_id} has been running{where} since {since}: "
+                "terminate it in Dagster if it does not proceed"
+            )
+        ]
     return []
 
 

@@ -28,7 +28,9 @@ def purge_organization(
 
     Raises `WarehouseError` if the database refuses a deletion or does not respond.
     """
-    os.environ.update(environment)  # Dagster only reads the location of its instance from the environment.
+    # The variables are set in this process, because Dagster only reads the location of its instance from the
+    # environment.
+    os.environ.update(environment)
     name = organization.name
     with lock.organization_lock(database, name, purpose="purge", on_wait=_LOG.warning) as connection:
         deleted = purge.purge(connection, name)
@@ -61,7 +63,7 @@ def _run_ids_with_assets_of(instance: dg.DagsterInstance, organization: asset_pa
     of thousands of runs.
     """
     storage = instance.run_storage
-    # Other storages, such as Dagster+, cannot be queried by SQL, so every run is a candidate.
+    # A storage such as that of Dagster+ cannot be queried by SQL, so every run is a candidate.
     if not isinstance(storage, SqlRunStorage):
         return list(instance.get_run_ids())
     key_start = json.dumps(asset_paths.organization_path(organization)).removesuffix("]")

@@ -24,7 +24,9 @@ def scheduled_tasks(configuration: Configuration, environment: Mapping[str, str]
     Dagster evaluates the conditions as if it had evaluated them one day earlier. `environment` has the variables that
     locate Dagster's instance.
     """
-    os.environ.update(environment)  # Dagster only reads the location of its instance from the environment.
+    # The variables are set in this process, because Dagster only reads the location of its instance from the
+    # environment.
+    os.environ.update(environment)
     definitions = build_definitions(configuration)
     with dg.DagsterInstance.get() as instance, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.BetaWarning)

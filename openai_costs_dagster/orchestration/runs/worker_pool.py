@@ -143,7 +143,8 @@ def _is_ours(run: dg.DagsterRun, prefix: Sequence[str]) -> bool:
 def backfill_tags() -> dict[str, str]:
     """Return the tags of a run of `openai-costs backfill`.
 
-    They give the run the trigger `backfill`, so that its findings send no alerts, and prevent automatic retries.
+    The tags prevent automatic retries, and set the trigger of the run to `backfill`, so that its findings send no
+    alerts.
     """
     return {asset_keys.TRIGGER_TAG: "backfill", **asset_keys.NO_RUN_RETRIES}
 
@@ -223,10 +224,13 @@ def _follow(
             elif "success" in message:
                 error = None
                 if not message["success"] and not finished.get("failed"):
-                    error = message.get("error") or f"its run failed: see {log_file}"
+                    error = message.get("error") or f"the run failed: see the log {log_file}"
                 return Result(task.organization, message["success"], error=error, **finished)
     except BrokenPipeError:
         pass  # The worker process has ended. The result below reports this as an error.
     return Result(
-        task.organization, success=False, error=f"its process ended in the middle: see {log_file}", **finished
+        task.organization,
+        success=False,
+        error=f"the worker process ended before its run: see the log {log_file}",
+        **finished,
     )

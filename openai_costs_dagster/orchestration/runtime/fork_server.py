@@ -6,7 +6,7 @@ which starts the run. If any other line or the end of the input follows, the for
 run.
 
 The fork server has no second thread and keeps no connection open, because forked processes would inherit locks and
-connections. It ends when its input has ended and its last run is over.
+connections. The fork server ends when its input has ended and its last run is over.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG, S
 from openai_costs_dagster.orchestration.runtime.run_launcher import RunLauncher
 from openai_costs_dagster.user_input import env_variable
 
-# The time limit for loading definitions. It is well below the 900 s that Dagster gives each run to start, so that the
-# code server can still start the run afterwards.
+# The time limit for loading definitions. Dagster gives each run 900 s to start, so that the code server can still start
+# the run after this time.
 _LOAD_TIMEOUT_S = 60.0
 # The time after a failure to load definitions in which the code server starts all runs, before the fork server is tried
 # again.
@@ -129,9 +129,9 @@ class ForkingRunLauncher(RunLauncher):
         if run.job_code_origin is None:
             return "the run does not record where its definitions are"
         if run.job_code_origin.executable_path != sys.executable:
-            return "its code location uses another Python interpreter"
+            return "the code location of the run uses another Python interpreter"
         if time.monotonic() < self._backoff_until:
-            return "definitions failed to load a short time ago"
+            return "the definitions failed to load within the last five minutes"
         return None
 
     def _is_outdated(self, context: LaunchRunContext) -> bool:
@@ -180,7 +180,7 @@ class _ForkServer:
         threading.Thread(target=self._process.wait, daemon=True).start()
 
     def kill(self) -> None:
-        """Kill a fork server that may not read its pipe any more. Its runs continue."""
+        """Kill a fork server that may not read its pipe any more. Runs that it has forked continue."""
         self._process.kill()
         self._process.wait()
         self.close()

@@ -42,8 +42,9 @@ _EVENT_BATCH_SIZE = "500"
 def home(configuration: Configuration) -> Path:
     """Return the directory of Dagster's instance.
 
-    This is `DAGSTER_HOME` if it is set. Otherwise it is a folder in the data directory, and `dagster.yaml` is written
-    there. Raises `ConfigurationError` if the folder cannot be used, and `NotWritable` if the file cannot be written.
+    The directory is `DAGSTER_HOME` if this variable is set. Otherwise the directory is a folder in the data directory,
+    and this function writes `dagster.yaml` to the folder. Raises `ConfigurationError` if the folder cannot be used, and
+    `NotWritable` if the file cannot be written.
     """
     if given := env_variable("DAGSTER_HOME"):
         folder = Path(given).expanduser().resolve()

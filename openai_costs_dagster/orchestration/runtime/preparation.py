@@ -21,7 +21,9 @@ def prepare_dagster(database: Database, environment: Mapping[str, str]) -> None:
     migrates while the others wait. Raises `WarehouseError` if the database refuses a change or does not respond.
     """
     database.check_privileges()
-    os.environ.update(environment)  # Dagster only reads the location of its instance from the environment.
+    # The variables are set in this process, because Dagster only reads the location of its instance from the
+    # environment.
+    os.environ.update(environment)
     with lock.dagster_tables_lock(database, on_wait=_LOG.warning), dg.DagsterInstance.get() as instance:
         instance.upgrade()
     database.grant_on_dagster()

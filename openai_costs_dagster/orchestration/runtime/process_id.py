@@ -67,7 +67,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Process:
-    """A recorded process. Its start time distinguishes it from a later process with the same id."""
+    """A recorded process. The field `start` distinguishes the process from a later process with the same id."""
 
     pid: int
     start: str
@@ -138,8 +138,8 @@ def here() -> Place:
 
 
 def _machine() -> str:
-    # Only Linux has the file /etc/machine-id. On other systems, the hardware address of the network identifies the
-    # machine.
+    # Only Linux has the file /etc/machine-id. On systems without this file, the hardware address of the network adapter
+    # identifies the machine.
     return _read(_MACHINE) or ("" if platform.system() == "Linux" else f"{uuid.getnode():x}")
 
 

@@ -69,7 +69,8 @@ class RunLauncher(dg.DefaultRunLauncher):
         """Return the state of a run that a code server executes, or `UNKNOWN` if it cannot be determined."""
         owner, _, text = run.tags.get(PROCESS_TAG, "").partition(f" {_BY_CODE_SERVER} ")
         launched_by = process_id.Process.parse(text)
-        # An automatic retry inherits the tags of the run that it retries. These tags name the process of the other run.
+        # An automatic retry inherits the tags of the run that it retries. The process in an inherited tag belongs to
+        # the other run.
         if owner != run.run_id or launched_by is None:
             return State.UNKNOWN
         client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]

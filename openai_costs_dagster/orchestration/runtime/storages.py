@@ -26,7 +26,7 @@ alter table event_logs set (autovacuum_analyze_scale_factor = 0, autovacuum_anal
 class _PooledStorage:
     """A mixin that connects a storage through the pool of the process.
 
-    It precedes Dagster's storage class in the method resolution order.
+    The mixin precedes Dagster's storage class in the method resolution order.
     """
 
     def __init__(

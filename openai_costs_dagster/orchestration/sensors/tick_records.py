@@ -125,7 +125,7 @@ def end_dead_runs(instance: dg.DagsterInstance, configuration: Configuration) ->
     `start_timeout_seconds`.
     """
     launcher = instance.run_launcher
-    # Other launchers may report a run that is about to start as dead, and a healthy run would fail.
+    # A launcher of another class may report a run that is about to start as dead, and a healthy run would fail.
     if not isinstance(launcher, RunLauncher):
         return
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])):

@@ -83,7 +83,8 @@ class DayUsage:
         for used in rows:
             project, model = used.row.project_id, used.row.model
             self._rows[used.operation, project, names.get(model, model) if model else model].append(used.row)
-            # Tools, such as web search, are billed without a model. Their cost is split by the usage of all models.
+            # The cost of tools, such as web search, is billed without a model and is therefore split by the usage of
+            # all models.
             if model is not None:
                 self._rows[used.operation, project, None].append(used.row)
 

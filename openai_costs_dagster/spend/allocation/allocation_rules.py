@@ -1,9 +1,9 @@
 """Determines by which usage counter the cost of a line item is allocated to users and API keys.
 
-The billed unit decides, and not the product. The cost of a line item that is billed in tokens is split by tokens, and
-the cost of a line item that is billed in images, seconds or characters is split by images, seconds or characters. For
-example, image generation is split by the counter `images` if it is billed per image, and by image tokens if it is
-billed per token.
+The usage counter depends on the billed unit, and not on the product. The cost of a line item that is billed in tokens
+is split by tokens, and the cost of a line item that is billed in images, seconds or characters is split by images,
+seconds or characters. For example, image generation is split by the counter `images` if it is billed per image, and by
+image tokens if it is billed per token.
 
 To add a rule, add a unit to `_UNIT_COUNTERS`, a tool to `_TOOL_COUNTERS`, a kind of token to `_TOKEN_COUNTERS`, or a
 service whose bill has no unit to `_COUNTERS_WITHOUT_UNIT`. A new counter of the usage API is declared in the table

@@ -21,7 +21,7 @@ _MAX_ITERATIONS = 200
 _TOLERANCE = 1e-12  # The iteration stops when the sum of every column differs by less than this share of the total.
 # The weight of a cell without an estimate, as a share of the total, if the cells with an estimate cannot meet the sums.
 _NO_EVIDENCE_WEIGHT = 1e-9
-# Cells without an estimate are dropped below this share of their row. They would only store tiny amounts.
+# Cells without an estimate are dropped below this share of their row, because they would only store tiny amounts.
 _MIN_SHARE_WITHOUT_EVIDENCE = 1e-6
 # Shares from 0 to 1 are multiplied as integers of this scale, so that no digit of a large amount is lost.
 _FIXED_POINT = 2**62
@@ -42,7 +42,7 @@ def fit_to_margins(
     if sum(row_sums) != sum(column_sums):
         raise ValueError("the totals of rows and columns differ")
     if min(row_sums) < 0 or min(column_sums) < 0:
-        # A table of credits only has sums below zero. It is fitted with the opposite sign, like a table of charges.
+        # A table that contains only credits is fitted with the opposite sign, like a table of charges.
         if max(row_sums) <= 0 and max(column_sums) <= 0:
             opposite = fit_to_margins(
                 [row.copy_negate() for row in rows], [column.copy_negate() for column in columns], prior
@@ -181,8 +181,8 @@ class _IntegerTable:
 def _fit_mixed_signs(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64]) -> Table:
     """Fit a table with charges and credits: split each row by `prior`, and correct the sums of the columns in one row.
 
-    A table with charges and credits has no unique fit. The largest row receives the corrections. They add up to zero,
-    so its sum stays correct.
+    A table with charges and credits has no unique fit. The largest row receives the corrections, and its sum stays
+    correct because the corrections add up to zero.
     """
     weights = np.where(prior.sum(1, keepdims=True) > 0, prior, 1.0)
     units = []

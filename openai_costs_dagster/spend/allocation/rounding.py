@@ -41,5 +41,5 @@ def to_units(amount: Decimal, scale: int) -> int:
 
 
 def from_units(units: int, scale: int) -> Decimal:
-    """Return the amount of a number of units, without trailing zeros. This is the inverse of `to_units`."""
+    """Return the amount of a number of units, without trailing zeros, as the inverse of `to_units`."""
     return EXACT.normalize(EXACT.scaleb(Decimal(units), -scale)) if units else Decimal(0)

@@ -26,10 +26,11 @@ from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 # An unusual day below the minimum impact is still recorded, as a minor deviation, from this share of the minimum impact
 # on.
 _MINOR_IMPACT_SHARE = 0.2
-# Minor deviations are only recorded for series that spend on at least this share of days. Others would give too many.
+# Minor deviations are only recorded for series that spend on at least this share of days. Series that spend less often
+# would give too many minor deviations.
 _MINOR_ACTIVITY = 0.5
-# A young series has no usual range. Its upper bound is this multiple of its highest day of the last week, plus this
-# multiple of the minimum impact.
+# A young series has no usual range. The upper bound of its spend is the first number times its highest day of the last
+# week, plus the second number times the minimum impact.
 _YOUNG_RANGE_FACTOR, _YOUNG_RANGE_IMPACTS = 4, 2
 
 

@@ -48,8 +48,8 @@ class Parameters:
     rise_sigmas: float = 3.4
     """The number of sigmas above the expected amount from which a day is unusually high.
 
-    The value was raised until a tenth of the false alerts was gone. This cost half a percentage point of recall, and
-    improved the F1 score on every panel that was used for tuning.
+    The value was raised until a tenth of the false alerts was gone. The higher value costs half a percentage point of
+    recall, but improved the F1 score on every panel that was used for tuning.
     """
     drop_sigmas: float = 5.35
     """The number of sigmas below the expected amount from which a day is unusually low.
@@ -158,7 +158,7 @@ class Parameters:
     recent_noise_cap: float = 1.05
     """The largest noise that the tests use, as a multiple of the recent noise estimate.
 
-    This limit narrows the usual range when spend becomes calmer.
+    Without the limit, the usual range would stay wide for weeks after spend has become calmer.
     """
     winsorize_at_sigmas: float = 3.8
     """The largest residual that enters the noise estimate, in robust sigmas.

@@ -75,12 +75,12 @@ class Annotations:
     known: Flags | None = None
     """Whether the spend of the day is stored.
 
-    Other days are neither flagged nor used for expectations. None means that every day is stored.
+    A day that is not stored is neither flagged nor used for expectations. None means that every day is stored.
     """
     expected: Flags | None = None
     """Whether a person marked the day as expected.
 
-    Such a day is not flagged, and its level becomes the normal level.
+    A marked day is not flagged, and its level becomes the normal level.
     """
 
 

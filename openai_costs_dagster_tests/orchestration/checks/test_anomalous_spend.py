@@ -77,7 +77,7 @@ def test_settled_day_that_became_empty_is_flagged(
     setup.simulated.clear_day(SPIKE)
     found = day_results(run(configuration, instance, [SPIKE]))[SPIKE.isoformat()]
     assert not found.passed
-    assert "is empty now, in two consecutive answers" in str(found.description)
+    assert "no costs for the day in two consecutive responses" in str(found.description)
 
 
 def test_day_with_short_history_passes_unevaluated(configuration: Configuration, instance: dg.DagsterInstance) -> None:

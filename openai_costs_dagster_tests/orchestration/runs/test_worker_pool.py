@@ -231,8 +231,8 @@ def test_status_names_the_runs_that_do_not_proceed(stored: dg.DagsterInstance, c
         "1 runs are queued and no daemon executes them: start openai-costs up",
     ]
     assert found(hours=25)[2:4] == [
-        f"the run {on_another_host} is running on elsewhere: terminate it in Dagster if it does not proceed",
-        f"the run {of_another_launcher} is running: terminate it in Dagster if it does not proceed",
+        f"the run {on_another_host} has been running on elsewhere: terminate it in Dagster if it does not proceed",
+        f"the run {of_another_launcher} has been running: terminate it in Dagster if it does not proceed",
     ]
     assert len(found(hours=25)) == 5
 

@@ -258,7 +258,7 @@ def test_code_server_starts_runs_if_definitions_do_not_load(
         setup.launcher.launch_run(LaunchRunContext(launched, None))
     assert default_launcher_runs == [run.run_id, another.run_id]
     assert reason in setup.messages(run.run_id)
-    assert "definitions failed to load a short time ago" in setup.messages(another.run_id)
+    assert "the definitions failed to load within the last five minutes" in setup.messages(another.run_id)
 
 
 def test_repaired_definitions_are_loaded_again(

@@ -1,8 +1,8 @@
 """Removes flags of migrations: a change that other series of the same project offset does not change the total spend.
 
 A coincidence on a single day can look like a migration. A migration is therefore provisional for some days. If the
-other series return to their old spend and the migrated series does not, its new level is reverted. Otherwise
-coincidences would hide anomalies, a tenth of the missed amount in the benchmarks.
+other series return to their old spend and the migrated series does not, the new level of the migrated series is
+reverted. Without this reversal, coincidences would hide anomalies: a tenth of the missed amount in the benchmarks.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _MIN_ACTIVITY = 0.5  # Runs of days are only tested for series that spend on at 
 _RUN_DAY_SHARE = 0.3
 
 # In the first days after a series became old enough for the tests, a drop is ignored if the spend was also low on each
-# of the three days before. Such a series stopped earlier and has no level from which it could drop.
+# of the three days before. A series with such days stopped earlier and has no level from which it could drop.
 _YOUNG_STOP_DAYS = 3
 
 # The constants of the test of a new series.

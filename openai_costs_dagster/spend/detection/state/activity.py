@@ -43,7 +43,7 @@ def classify_activity(active: Flags, age: Integers, weekday: int) -> Activity:
     weeks = np.maximum(known / 7, 1)
     by_weekday = np.stack([active[ago::7].sum(0) for ago in range(7)])
     share = np.minimum(by_weekday / weeks, 1)
-    # This is the variance within weekdays, corrected for the small number of weeks (Bessel's correction).
+    # The variance within weekdays is corrected for the small number of weeks (Bessel's correction).
     within = (share * (1 - share)).mean(0) * np.where(weeks > 1.5, weeks / np.maximum(weeks - 1, 0.5), 2)
     working_days = share[[(weekday - 1 - ago) % 7 < 5 for ago in range(7)]]
     on_some_weekdays = np.ptp(working_days, axis=0) > _WEEKDAY_SPREAD

@@ -101,7 +101,7 @@ class Day:
 
     @property
     def shown_lower(self) -> Floats:
-        """The lower bound for display. It is negative only on a day whose net cost is negative."""
+        """The lower bound of the range that people see, which is negative only on a day whose net cost is negative."""
         return np.where(self.spend < 0, self.lower, np.maximum(self.lower, 0))
 
     def failed_test(self, column: int) -> FailedTest:

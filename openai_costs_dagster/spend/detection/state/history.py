@@ -129,7 +129,9 @@ class History:
         self.noise = np.maximum(parameters.min_noise, np.minimum(long_term, parameters.recent_noise_cap * recent))
 
     def _root_mean_square(self, squares: Floats, weights: Floats) -> Floats:
-        """Return the weighted root mean square. For a series with few days, it is drawn towards the typical noise."""
+        """Return the weighted root mean square of residuals, which for a series with few days is drawn towards the
+        typical noise.
+        """
         days = self._parameters.typical_noise_days
         typical = days * self._parameters.typical_noise**2
         mean: Floats = np.sqrt((typical + (weights * squares).sum(0)) / (days + weights.sum(0)))
