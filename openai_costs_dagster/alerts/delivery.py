@@ -1,8 +1,8 @@
 """Delivers stored alerts to their channels, at least once. A failing channel does not delay other channels.
 
-To find out why an alert was not received, start here. `route` puts alerts into messages, one for each channel, and
-`deliver` sends the messages that are due. `warehouse/outbox.py` stores alerts and messages, and `openai-costs alerts
-list` shows them.
+To find out why an alert was not received, start with this module. `route` puts alerts into messages, one for each
+channel, and `deliver` sends the messages that are due. `warehouse/outbox.py` stores alerts and messages, and
+`openai-costs alerts list` shows them.
 
 Several processes may call `route` and `deliver` at the same time, and may be killed at any time. Routing is one
 transaction. A process claims a message before it sends the message. If the process is killed before it records the

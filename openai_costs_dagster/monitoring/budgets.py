@@ -146,8 +146,8 @@ def evaluate_budgets(
     """Store the state of each budget in all periods of `days`, record alerts, and return the budgets of each day.
 
     A threshold that was reached before `alert_since` is recorded as acknowledged, so that no alert is sent. If the
-    budget was never evaluated in the period, the same holds for a threshold that was reached on a day outside `days`,
-    because the budget was added after that day.
+    budget was never evaluated in the period, a threshold that was reached on a day outside `days` is recorded as
+    acknowledged as well, because the budget was added after that day.
     """
     by_day: dict[dt.date, list[BudgetDay]] = {day: [] for day in days}
     name = organization.name

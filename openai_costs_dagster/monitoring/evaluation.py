@@ -1,7 +1,7 @@
 """Evaluates stored days: finds anomalies, evaluates budgets, stores the results and records the alerts.
 
-The asset checks of costs and of allocated costs use this module. The costs asset also uses it when a run fails for some
-days: Dagster then skips the checks, and the findings of the stored days would never be alerted.
+The asset checks of costs and of allocated costs use this module. The costs asset also uses this module when a run fails
+for some days: Dagster skips the checks of a failed run, and the findings of the stored days would never be alerted.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ class FindingCharts(NamedTuple):
 def draw_finding_charts(panel: Panel, verdicts: Verdicts, series: SeriesKey, row: int, title: str) -> FindingCharts:
     """Draw the spend of a series on the 60 days up to a row of the panel, and mark the flagged days.
 
-    The chart of a younger series starts at its first spend. A series that is not in the panel has no chart.
+    The chart of a series that is less than 60 days old starts at its first spend. A series that is not in the panel has
+    no chart.
     """
     if series not in panel.series:
         return FindingCharts()

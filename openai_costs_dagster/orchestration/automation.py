@@ -24,8 +24,9 @@ _MIN_INTERVAL_S = 30
 # One evaluation takes 50 to 100 ms per organization (docs/scale.md). The interval grows with the number of
 # organizations, so that an evaluation ends before the next one starts.
 _INTERVAL_PER_ORGANIZATION_S = 2
-# Dagster turns a request for one day into one run for all organizations whose history begins on the same day. In such a
-# run, one slow organization would delay all others. A request for two days or more becomes one run per organization.
+# Dagster turns a request for one day into one run for all organizations whose history begins on the same day. In a run
+# for several organizations, one slow organization would delay all others. A request for two days or more becomes one
+# run per organization.
 _INTRADAY_DAYS = 2
 # The runs of a backfill over many organizations wait in the same queue. With this priority, refreshes start before
 # them.
@@ -78,7 +79,7 @@ def evaluated_with_asset() -> dg.AutomationCondition[Any]:
     """Return the automation condition of a check that runs inside its asset: a condition that is never true.
 
     Dagster adds checks without a condition to an automatic run only if at least one check of the asset has a condition.
-    Without this one, an automatic run would leave out the other checks of the asset (anomalies, budgets).
+    Without this condition, an automatic run would leave out the other checks of the asset (anomalies, budgets).
     """
     at_first = _CONDITION.initial_evaluation()
     return (at_first & ~at_first).with_label("evaluated with its asset")

@@ -61,7 +61,8 @@ def days_to_evaluate(context: dg.AssetCheckExecutionContext, trailing_days: int)
     """
     if context.has_partition_key or context.has_partition_key_range:
         return days_of(context)
-    # The button "Execute all" on the asset's page starts a check without any partition. The check would otherwise fail.
+    # The button "Execute all" on the asset's page starts a check without any partition. Reading the partitions of such
+    # a run would raise an error.
     today = utc_now().date()
     return list(DayRange(today - dt.timedelta(days=trailing_days - 1), today))
 

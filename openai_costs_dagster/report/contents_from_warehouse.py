@@ -162,7 +162,7 @@ def _budget_status(organization: str, state: BudgetState) -> BudgetStatus:
 def _anomalies(connection: Connection, configuration: Configuration, days: DayRange) -> list[AnomalyEntry]:
     """Return the newest findings that are large enough for an alert, with and without feedback."""
     found = anomalies.findings(connection, first=days.first, last=days.last)
-    # Findings of organizations that were removed from the configuration stay in the database and are left out here.
+    # Findings of organizations that were removed from the configuration stay in the database, but are not shown.
     shown = [
         finding for finding in found if finding.worth_alerting and finding.organization in configuration.organizations
     ]

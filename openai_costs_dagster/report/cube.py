@@ -182,8 +182,8 @@ def _largest_members(spend: _Spend, dimensions: tuple[str, ...], max_numbers: in
     shown = set()
     for member in sorted(numbers, key=lambda member: (-dollars[member], _sort_key(member))):
         remaining -= numbers[member]
-        # A smaller value might still fit, but then `OTHERS` would contain a value with more spend than a value on the
-        # page.
+        # A value with less spend might still fit. It is left out, because `OTHERS` would otherwise contain a value with
+        # more spend than a value on the page.
         if remaining < 0:
             break
         shown.add(member)

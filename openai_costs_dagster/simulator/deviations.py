@@ -18,7 +18,7 @@ class Deviations:
     zero_exponent: bool = True
     """An amount of zero is written as 0E-6176."""
     null_amounts: bool = True
-    """A missing amount is null instead of omitted."""
+    """A missing amount is written as null and not omitted."""
     float_quantities: bool = True
     """A whole quantity is written as a float, for example 51584.0."""
     duplicate_rows: bool = True

@@ -45,7 +45,10 @@ class Fact:
 
     @property
     def units(self) -> Decimal:
-        """The consumption in units of the line item: the billed quantity, else the unbilled quantity, else zero."""
+        """The consumption in units of the line item.
+
+        The value is the billed quantity or, if there is none, the unbilled quantity or zero.
+        """
         return next((units for units in (self.quantity, self.unbilled_quantity) if units is not None), Decimal(0))
 
     def scaled(self, factor: Decimal) -> "Fact":

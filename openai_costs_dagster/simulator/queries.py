@@ -1,6 +1,6 @@
 """Parses query parameters and checks them as strictly as the live API.
 
-An unknown parameter is an error. If it were ignored, nobody would notice that a client has misspelled a parameter.
+An unknown parameter is an error, because nobody would otherwise notice that a client has misspelled a parameter.
 """
 
 import re

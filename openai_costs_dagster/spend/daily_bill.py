@@ -21,8 +21,9 @@ class Bill:
 
     row_count: int
     received: int
-    """The number of rows in OpenAI's response, before rows for the same project, line item, user and API key were added
-    up.
+    """The number of rows in OpenAI's response.
+
+    Several of them may become one cost row, if they agree in project, line item, user and API key.
     """
     absent_amounts: int
     """The number of rows in OpenAI's response that have no amount."""

@@ -1,7 +1,7 @@
 """Groups unusual days by their cause into incidents, and determines the events for which alerts are recorded.
 
-A cause that lasts for days is then alerted once, and not every day. An incident opens with its first unusual day. An
-incident has grown when its impact is `GROWTH_FACTOR` times the impact at the last alert. An incident ends after
+With incidents, a cause that lasts for days is alerted once, and not every day. An incident opens with its first unusual
+day. An incident has grown when its impact is `GROWTH_FACTOR` times the impact at the last alert. An incident ends after
 `QUIET_DAYS` finished days without an unusual day. If the finding of the next day names the same cause by a series with
 more or fewer dimensions, the incident continues.
 """
@@ -96,8 +96,8 @@ def _add_day(
 ) -> list[IncidentEvent]:
     """Add the unusual days of one UTC day, the largest impact first, to their incidents."""
     matches = {unusual: _find(incidents, unusual) for unusual in unusual_days}
-    # An incident that continues under its own series is not also continued by a series with fewer dimensions. The spend
-    # of the latter then has a cause of its own.
+    # An incident that continues under its own series is not also continued by a series with fewer dimensions. The
+    # series with fewer dimensions then has a cause of its own.
     continuing = {id(incident) for incident in matches.values() if incident}
     for unusual in unusual_days:
         if matches[unusual] is None:

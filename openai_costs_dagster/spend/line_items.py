@@ -6,7 +6,7 @@ with another form becomes its service and its category. Labels vary in blanks an
 normalised before it is parsed. The database stores the original label.
 
 To add a service, a tool or a kind of usage, extend `_SERVICE_OF_MODEL`, `_TOOLS` or `_KINDS`, and increase
-`RULES_VERSION`. Stored line items are then classified again without a request to OpenAI.
+`RULES_VERSION`. With a new version, stored line items are classified again without a request to OpenAI.
 `spend/allocation/allocation_rules.py` determines by which usage counter the cost of a line item is allocated.
 """
 
@@ -100,7 +100,7 @@ def classify(label: str | None) -> LineItem:
 
 
 def _normalised(label: str) -> str:
-    """Return the label with single blanks, uniform separators, and the id of the model instead of other names."""
+    """Return the label with single blanks, uniform separators, and the id of the model in place of its other names."""
     text = _SEPARATOR.sub(lambda found: ", " if found[1] == "," else " | ", " ".join(label.split()))
     before, bar, rest = text.rpartition(" | ")
     name, comma, kind = rest.partition(", ")

@@ -170,7 +170,8 @@ def _evaluate_stored_days(
 ) -> None:
     """Detect anomalies and evaluate budgets for the stored days of a failed run.
 
-    When the asset fails, Dagster skips the checks `anomalous_spend` and `budgets`, which would otherwise do this.
+    When the asset fails, Dagster skips the checks `anomalous_spend` and `budgets`, which evaluate the days of a
+    successful run.
     """
     if not outcome.stored:
         return

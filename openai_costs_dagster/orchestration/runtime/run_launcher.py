@@ -57,7 +57,7 @@ class RunLauncher(dg.DefaultRunLauncher):
         """Return `NOT_FOUND` if the process of a run has ended, and `RUNNING` if it is running or cannot be checked.
 
         Dagster's run monitoring calls this method once a minute for each run that has started, and fails the run on
-        `NOT_FOUND`. The sensor for alerts does the same for runs that are about to start.
+        `NOT_FOUND`. The sensor for alerts calls this method for runs that are about to start.
         """
         process = process_id.of_run(run.run_id, run.tags.get(PROCESS_TAG))
         state = process.state if process else self._state_in_code_server(run)

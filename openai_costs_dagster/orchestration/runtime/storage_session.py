@@ -1,7 +1,7 @@
 """Settings of the database sessions of Dagster's storages, applied after connecting.
 
-Some connection poolers drop the startup options of a connection. Dagster would then create its tables in the schema
-`public`.
+Some connection poolers drop the startup options of a connection. Without these options, Dagster would create its tables
+in the schema `public`.
 """
 
 from __future__ import annotations

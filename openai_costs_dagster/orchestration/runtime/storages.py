@@ -1,7 +1,7 @@
 """Dagster's three storages in Postgres, which take their connections from a pool.
 
 Dagster's own storages open a connection for every statement (docs/decisions/0005-dagster-storage.md). `dagster.yaml`
-names the classes of this module instead.
+names the classes of this module in place of Dagster's classes.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class EventLogStorage(_PooledStorage, PostgresEventLogStorage):
         """Create the tables, and let autovacuum analyze the event log after every 5,000 new events.
 
         Dagster often queries the newest events of one asset. With outdated statistics, PostgreSQL reads the newest
-        events of all assets instead, which takes 93 ms instead of 0.2 ms during a morning refresh of 1,000
-        organizations.
+        events of all assets. During a morning refresh of 1,000 organizations, the query then takes 93 ms instead of 0.2
+        ms.
         """
         super()._init_db()
         with self._connect() as connection:

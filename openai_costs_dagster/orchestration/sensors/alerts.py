@@ -45,8 +45,8 @@ def alert_sensor(configuration: Configuration, *, running: bool, shard: Shard = 
         target=None,
     )
     def deliver_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        # Importing Apprise takes a quarter of a second, and only this sensor needs it. Every run would otherwise wait
-        # for the import.
+        # Importing Apprise takes a quarter of a second. With an import at the top of this module, every run would wait
+        # for it, although only this sensor needs Apprise.
         from openai_costs_dagster.alerts import delivery
         from openai_costs_dagster.alerts.routing import routes
 

@@ -1,9 +1,9 @@
 """Computes a table of shares whose rows and columns add up exactly to given sums.
 
-The allocation uses it if OpenAI reports the costs by project and, in another response, the costs by user. Each row of
-the table is then a cost row, and each column is a user. Iterative proportional fitting finds the shares, and integer
-rounding makes the sums of rows and of columns exact. Source: Deming and Stephan (1940), "On a least squares adjustment
-of a sampled frequency table".
+The allocation uses it if OpenAI reports the costs by project and, in another response, the costs by user. In the
+allocation, each row of the table is a cost row, and each column is a user. Iterative proportional fitting finds the
+shares, and integer rounding makes the sums of rows and of columns exact. Source: Deming and Stephan (1940), "On a least
+squares adjustment of a sampled frequency table".
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _MAX_ITERATIONS = 200
 _TOLERANCE = 1e-12  # The iteration stops when the sum of every column differs by less than this share of the total.
 # The weight of a cell without an estimate, as a share of the total, if the cells with an estimate cannot meet the sums.
 _NO_EVIDENCE_WEIGHT = 1e-9
-# Cells without an estimate are dropped below this share of their row, because they would only store tiny amounts.
+# A cell without an estimate is dropped if its share of the row is below this value, because it would only store a tiny
+# amount.
 _MIN_SHARE_WITHOUT_EVIDENCE = 1e-6
 # Shares from 0 to 1 are multiplied as integers of this scale, so that no digit of a large amount is lost.
 _FIXED_POINT = 2**62
@@ -79,7 +80,10 @@ def _fit(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64]
 def _iterate(
     rows: NDArray[np.float64], columns: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], bool]:
-    """Scale the columns and the rows in turns until both add up. Return the shares, and whether both add up."""
+    """Scale the columns and the rows in turns until they match the given sums.
+
+    Return the shares, and whether all rows and columns match their sums.
+    """
     for _ in range(_MAX_ITERATIONS):
         shares = shares * _ratio(columns, shares.sum(0))
         shares = shares * _ratio(rows, shares.sum(1))[:, None]

@@ -63,7 +63,7 @@ class Parameters:
     fading_share: float = 0.6
     """A series fades if each of its last `fading_days` days stayed below this share of the expected amount.
 
-    A drop of such a series is not flagged, because an outage begins abruptly.
+    A drop of a fading series is not flagged, because an outage begins abruptly.
     """
     fading_days: int = 5
     """The number of days for which a series must be low to count as fading."""

@@ -84,7 +84,7 @@ class Migrations:
         """Revert the new levels of provisional migrations that turned out to be coincidences.
 
         The levels of siblings that took part in the same migration are reverted too. Returns True if a level was
-        reverted. The expected spend of the day must then be predicted again.
+        reverted, in which case the expected spend of the day must be predicted again.
         """
         self._provisional = {
             column: migration

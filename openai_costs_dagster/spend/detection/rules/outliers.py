@@ -49,8 +49,8 @@ _LARGE_IMPACTS = 4
 # In its first days, a series is flagged if it spends more than this share of the total's expected amount.
 _FIRST_DAYS_SHARE = 0.6
 _EXCESS_MIN_SHARE = 0.15  # For a later flag, the total must exceed its expected amount by this share.
-# The scores of this number of earlier days are added to the score of the evaluated day, so that a lasting excess counts
-# more.
+# The score of the evaluated day is added to the scores of this number of days before it, so that a lasting excess
+# counts more than a short one.
 _EXCESS_DAYS = 4
 
 
@@ -87,7 +87,7 @@ class Outliers:
     def _has_faded(self, day: Day) -> Flags:
         """Return whether the spend of each series had almost ended in the last days.
 
-        A drop of such a series is no outage, because an outage begins abruptly.
+        A drop that was preceded by such a decline is no outage, because an outage begins abruptly.
         """
         before = self._panel.spend[max(0, day.row - self._parameters.fading_days) : day.row].max(0, initial=0)
         faded: Flags = before < self._parameters.fading_share * day.expected
@@ -135,7 +135,7 @@ class Outliers:
         rise_sigmas = parameters.run_sigmas(days)
         least = np.maximum(np.log1p(parameters.rise_share), min(rise_sigmas, parameters.run_drop_sigmas) * spread)
         tested &= (self._levels.changed_row < first) & (np.abs(change) > least)
-        # On most days no series is left here, and the slower conditions below need not be computed.
+        # On most days no series fulfills the conditions so far, and the slower conditions below need not be computed.
         if not tested.any():
             return
         usual = parameters.to_usd(reference + day.weekday_effect)
