@@ -146,8 +146,8 @@ def test_alert(channel: str, now: dt.datetime) -> outbox.Alert:
 
 def _store_message(connection: Connection, target: Route, bundle: Bundle, now: dt.datetime) -> None:
     alert_ids = [alert.alert_id for alert in bundle.alerts]
-    # If this digest was already sent, its key cannot be used again. The remaining alerts then need a second message
-    # with another key.
+    # If this digest was already sent, its key cannot be used again, and the remaining alerts need a second message with
+    # another key.
     for key in (bundle.key, f"{bundle.key}-{min(alert_ids)}"):
         if outbox.store_message(
             connection, target.name, key, alert_ids, organization=bundle.organization, due_at=bundle.due_at, now=now

@@ -322,7 +322,7 @@ class PanelEvaluation:
         days = DayRange(day - (test.days - 1) * ONE_DAY, day)
         return Figures(
             day=day,
-            # The panel contains floats. For an exact amount, the stored decimals are added up.
+            # The panel contains floats, so the stored decimals are added up to get an exact amount.
             actual=money.total(self._amounts.get((series, one_day), _ZERO) for one_day in days),
             expected=cents(test.expected),
             lower=cents(test.lower),

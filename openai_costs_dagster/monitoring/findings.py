@@ -84,8 +84,8 @@ def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks
                 amount=money.total(detail.amount for detail in now),
                 # A history of less than a week has no earlier week, so `weeks` may be 0.
                 usual_amount=sum((detail.amount for detail in before), _ZERO) / max(weeks, 1),
-                # A group that is only in the earlier weeks has a present quantity of zero. None would mean that the
-                # quantity is unknown.
+                # A group that is only in the earlier weeks has a present quantity of zero, because None stands for an
+                # unknown quantity.
                 quantity=_quantity(now) if now else _ZERO,
                 usual_quantity=None if usual_quantity is None else usual_quantity / max(weeks, 1),
             )

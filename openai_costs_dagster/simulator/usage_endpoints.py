@@ -71,8 +71,9 @@ _BYTES_PER_GIBIBYTE = 2**30
 class UsageEndpoint:
     """The endpoint ``/organization/usage/{name}``, which counts the facts whose operation is `name`.
 
-    `result` is the type of the rows. Queries can group by all `dimensions`, and filter by the dimensions in `FILTERS`.
-    `counters` are always numbers, while `optional` counters may be null. `counts` returns the counters of a fact.
+    `result` is the type that each row names in its field `object`. Queries can group by all `dimensions`, and filter by
+    the dimensions in `FILTERS`. `counters` are always numbers, while `optional` counters may be null. `counts` returns
+    the counters of a fact.
     """
 
     name: str

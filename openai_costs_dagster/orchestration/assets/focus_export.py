@@ -44,7 +44,7 @@ def focus_asset(
         deps=[dg.AssetDep(asset_keys.costs_key(each), partition_mapping=mapping) for each in organizations],
         description=(
             "The monthly costs of all organizations as FOCUS 1.2 rows, in a Parquet file and a CSV file. FinOps tools "
-            "can compare them with the bills of other providers. Amounts are exact."
+            "can compare these files with the bills of other providers. Amounts are exact."
         ),
         partitions_def=monthly_partitions(first_day),
         backfill_policy=dg.BackfillPolicy.single_run(),

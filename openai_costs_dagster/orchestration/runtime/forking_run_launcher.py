@@ -180,7 +180,7 @@ class _ForkServer:
         threading.Thread(target=self._process.wait, daemon=True).start()
 
     def kill(self) -> None:
-        """Kill a fork server that may not read its pipe any more. Runs that it has forked continue."""
+        """Kill a fork server that may not read its pipe any more. Runs that the fork server has started continue."""
         self._process.kill()
         self._process.wait()
         self.close()

@@ -48,8 +48,8 @@ class Parameters:
     rise_sigmas: float = 3.4
     """The number of sigmas above the expected amount from which a day is unusually high.
 
-    The value was raised until a tenth of the false alerts was gone. The higher value costs half a percentage point of
-    recall, but improved the F1 score on every panel that was used for tuning.
+    The value was raised until a tenth of the false alerts was gone. The change cost half a percentage point of recall,
+    but improved the F1 score on every panel that was used for tuning.
     """
     drop_sigmas: float = 5.35
     """The number of sigmas below the expected amount from which a day is unusually low.
