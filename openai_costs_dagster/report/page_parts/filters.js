@@ -177,7 +177,8 @@ class Filters {
     if (isDate) this.control("period").value = "custom";
     if (name === "period") this.setPeriod();
     this.fill();
-    // A browser reports a date after each typed digit. With one history entry for all digits, the Back button undoes the whole date.
+    // A browser reports a date after each typed digit. A single history entry for all digits lets the Back button undo
+    // the whole date.
     this.store(isDate && this.typedDate === name);
     this.typedDate = isDate ? name : null;
   }
