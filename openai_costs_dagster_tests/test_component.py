@@ -39,7 +39,7 @@ def specs(text: str, folder: Path) -> list[dg.AssetSpec]:
     return list(definitions(text, folder).resolve_all_asset_specs())
 
 
-def test_attributes_equal_the_settings_of_the_file(tmp_path: Path) -> None:
+def test_attributes_give_the_same_configuration_as_a_file(tmp_path: Path) -> None:
     text = ACME + "refresh: {trailing_days: 7}\nanomalies: {minimum_impact_usd: 5.1}\ndata_directory: here\n"
     (tmp_path / "openai_costs.yaml").write_text(text, encoding="utf-8")
     found = component(text).configuration(tmp_path)
@@ -69,7 +69,7 @@ def test_every_setting_is_an_attribute() -> None:
         (ACME + "checks: [reconciles]", "checks"),
     ],
 )
-def test_mistakes_have_the_messages_of_the_file(
+def test_invalid_attributes_have_the_same_messages_as_the_file(
     text: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACME_KEY", "sk-admin-secret")
@@ -78,7 +78,7 @@ def test_mistakes_have_the_messages_of_the_file(
     assert "sk-admin-secret" not in str(caught.value)
 
 
-def test_secrets_are_not_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_the_component_resolves_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_KEY", "sk-admin-secret")
     loaded = component(ACME)
     assert "sk-admin-secret" not in repr(loaded) + repr(loaded.configuration(tmp_path))
@@ -90,7 +90,7 @@ def test_component_loads_without_secrets_and_has_a_refresh_sensor(tmp_path: Path
     assert asset_keys.costs_key(OrganizationName("acme")) in {spec.key for spec in built.resolve_all_asset_specs()}
 
 
-def test_automation_off_stops_all_sensors(tmp_path: Path) -> None:
+def test_sensors_are_stopped_if_automation_is_off(tmp_path: Path) -> None:
     built = definitions(ACME + "automation: false\n", tmp_path)
     sensors = [sensor for sensor in built.sensors or () if isinstance(sensor, dg.SensorDefinition)]
     assert "openai_costs_refresh" not in {sensor.name for sensor in sensors}

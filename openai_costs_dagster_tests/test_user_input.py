@@ -22,7 +22,7 @@ def test_padding_is_removed_around_a_value_and_kept_inside(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("value", ["", " ", "\r\n", "\ufeff"])
-def test_empty_variable_equals_an_unset_one(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_empty_variable_is_treated_as_unset(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("A_VARIABLE", value)
     assert env_variable("A_VARIABLE") is None
     monkeypatch.delenv("A_VARIABLE")

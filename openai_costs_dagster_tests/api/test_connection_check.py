@@ -124,7 +124,7 @@ def test_invalid_url_is_a_failed_check() -> None:
         ("tok_x", "https://proxy.example/v1", False),
     ],
 )
-def test_unusual_key_is_warned_about_only_for_openais_host(key: str, base_url: str, warned: bool) -> None:
+def test_unusual_key_causes_a_warning_only_for_openais_host(key: str, base_url: str, warned: bool) -> None:
     warning = admin_key_warning(ConnectionSettings(base_url, lambda: key))
     assert (warning is not None) == warned
     assert warning is None or key not in warning

@@ -206,8 +206,8 @@ def test_only_the_days_of_a_gap_in_this_week_are_read_coarsely(api: Api, days: D
 
 
 @given(_past | _recent, _dates, st.integers(0, 20))
-def test_island_of_served_days_is_read_completely(days: DayRange, first: dt.date, more: int) -> None:
-    # Only a probe of every day could find all islands of served days. A day must never be read too finely.
+def test_days_around_a_short_served_range_are_all_read(days: DayRange, first: dt.date, more: int) -> None:
+    # Only a probe of every day finds each short served range, so some are missed. No refused grouping is ever used.
     last = first + more * ONE_DAY
     api = Api({_KEYS: lambda day: first <= day <= last})
     read, _ = api.read(days)

@@ -235,7 +235,7 @@ def test_certificate_file_with_padding_is_trusted(monkeypatch: pytest.MonkeyPatc
     assert http_client.ssl_context().cert_store_stats()["x509_ca"] > 50
 
 
-def test_empty_certificate_variables_equal_unset_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_certificate_variables_are_treated_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     system_context = http_client.ssl_context()
     monkeypatch.setenv("SSL_CERT_FILE", " ")
     monkeypatch.setenv("SSL_CERT_DIR", "")

@@ -248,7 +248,7 @@ def test_faulty_page_over_http_raises(kind: FaultKind, error: type[errors.ApiErr
             list(read_costs(api, days(5), UNGROUPED, OrganizationGuard(organization.organization_id)))
 
 
-def test_repeating_pages_over_http_end() -> None:
+def test_repeated_page_over_http_raises_after_two_requests() -> None:
     organization = SimulatedOrganization(api_keys_from=None)
     with (
         Simulator([organization], clock=lambda: NOW) as simulator,

@@ -33,7 +33,7 @@ def verdicts(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_every_day_of_every_series_gets_a_line_and_the_spike_is_flagged(
+def test_every_day_of_every_series_is_a_line_and_the_spike_is_flagged(
     run_command: RunCommand, spend: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "flags.csv"

@@ -28,7 +28,7 @@ def with_password(database: Database) -> str:
     return database.url.replace("postgres:@", f"postgres:{PASSWORD}@")
 
 
-def test_shell_can_evaluate_the_exports_and_dagster_then_sees_the_same_history(loaded: Loaded) -> None:
+def test_exports_give_dagster_in_a_shell_the_same_history(loaded: Loaded) -> None:
     count_runs = "import dagster as dg, json; print(json.dumps(dg.DagsterInstance.get().get_runs_count()))"
     done = subprocess.run(  # noqa: S603  # our own program, in a shell as the documentation shows
         ["/bin/sh", "-euc", f'eval "$(openai-costs env)"; export | grep DAGSTER; "{sys.executable}" -c "{count_runs}"'],

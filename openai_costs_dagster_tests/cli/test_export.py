@@ -82,7 +82,7 @@ def test_unwritable_file_is_refused(export: RunCommand, tmp_path: Path, out: str
     assert {path.name for path in tmp_path.iterdir()} <= {"openai_costs.yaml", ".openai-costs", "folder.csv"}
 
 
-def test_backfilled_month_is_exported_by_the_program_itself(loaded: Loaded) -> None:
+def test_backfilled_month_is_exported(loaded: Loaded) -> None:
     month = f"{today():%Y-%m}"
     finished = loaded.place.run("export", "focus", "--month", month, "--out", "running.parquet", "--org", "acme")
     assert (finished.code, finished.err) == (0, "")

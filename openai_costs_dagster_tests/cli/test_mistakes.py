@@ -257,7 +257,7 @@ def test_key_of_another_kind_is_refused_before_any_request(backfill: Backfill, p
     assert backfill.api.requests == []
 
 
-def test_variable_that_is_not_set_is_named(backfill: Backfill, tmp_path: Path) -> None:
+def test_error_names_an_unset_variable(backfill: Backfill, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(
         f"{ONE}    base_url: {backfill.api.base_url}\n    start_date: {days_ago(5)}\n"
         "database: {url: {env: DATABASE_URL}}\n"
@@ -268,7 +268,7 @@ def test_variable_that_is_not_set_is_named(backfill: Backfill, tmp_path: Path) -
     assert backfill.api.requests == []
 
 
-def test_database_variable_that_is_not_set_is_named(run_command: RunCommand, tmp_path: Path) -> None:
+def test_error_names_an_unset_database_variable(run_command: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "openai_costs.yaml").write_text(f"{ONE}database: {{url: {{env: COSTS_DATABASE}}}}\n")
     assert_one_sentence(run_command("status", ACME_KEY=KEY), 2, "the environment variable COSTS_DATABASE is not set")
     assert_nothing_was_made(tmp_path)

@@ -35,13 +35,13 @@ def test_prepare_creates_all_tables_and_is_idempotent(run_command: RunCommand, e
     assert tables(empty_database) == made
 
 
-def test_embedded_server_can_be_refused(run_command: RunCommand) -> None:
+def test_prepare_fails_if_the_embedded_server_is_disallowed(run_command: RunCommand) -> None:
     finished = run_command("prepare", OPENAI_COSTS_EMBEDDED_SERVER="never", **GIVEN)
     assert (finished.code, finished.out) == (2, "")
     assert "refuses the embedded PostgreSQL: set database.url" in finished.err
 
 
-def test_mistyped_refusal_of_the_embedded_server_is_an_error(run_command: RunCommand) -> None:
+def test_invalid_value_of_the_embedded_server_variable_is_an_error(run_command: RunCommand) -> None:
     finished = run_command("status", OPENAI_COSTS_EMBEDDED_SERVER="no", **GIVEN)
     assert (finished.code, finished.out) == (2, "")
     assert "OPENAI_COSTS_EMBEDDED_SERVER must be never or unset, not 'no'" in finished.err

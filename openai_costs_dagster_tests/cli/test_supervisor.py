@@ -116,7 +116,7 @@ def test_one_missed_response_does_not_restart_a_service(time: Time) -> None:
         assert supervisor.check() == []
 
 
-def test_restarted_service_has_time_to_load_before_its_first_answer(time: Time) -> None:
+def test_restarted_service_has_time_to_load_before_its_first_check(time: Time) -> None:
     service = FakeService(is_well=False)
     supervisor = Supervisor([service], clock=time)
     for _ in range(MAX_MISSED_ANSWERS):
@@ -165,7 +165,7 @@ def test_service_that_cannot_be_started_now_is_started_later(time: Time, error: 
 
 
 @pytest.mark.parametrize("database_answers", [True, False])
-def test_service_that_ends_after_every_start_is_given_up_while_the_database_answers(
+def test_service_that_ends_after_every_start_is_given_up_if_the_database_is_up(
     time: Time, database_answers: bool
 ) -> None:
     service = FakeService("the webserver")
@@ -251,11 +251,11 @@ def test_group_without_its_leader_is_stopped() -> None:
     assert not groups.leaders
 
 
-def test_code_server_without_a_process_does_not_answer(tmp_path: Path) -> None:
+def test_code_server_without_a_process_is_down(tmp_path: Path) -> None:
     assert not code_server_answers(tmp_path / "none.sock")
 
 
-def test_webserver_of_another_installation_does_not_answer() -> None:
+def test_webserver_of_another_installation_counts_as_down() -> None:
     with receiving() as server:
         url = server.url.removesuffix("/")
         assert not webserver_answers(url, "id-1")
@@ -264,7 +264,7 @@ def test_webserver_of_another_installation_does_not_answer() -> None:
         assert webserver_answers(url, "id-2")
 
 
-def test_database_that_refuses_connections_does_not_answer(database: Database) -> None:
+def test_database_that_refuses_connections_is_down(database: Database) -> None:
     started = []
     assert DatabaseService(database, lambda: started.append(1)).answers()
     gone = DatabaseService(Database("postgresql://nobody@127.0.0.1:1/none"), lambda: started.append(1))
@@ -281,7 +281,7 @@ def tick(database: Database, at: dt.datetime) -> None:
         sensor_ticks.record_tick(connection, SensorTick("openai_costs", "host", "alerts", ["acme"], 15, at))
 
 
-def test_daemon_whose_sensors_stop_ticking_hangs(database: Database, time: Time) -> None:
+def test_daemon_whose_sensors_stop_ticking_is_unresponsive(database: Database, time: Time) -> None:
     ticks = SensorTicks(database, ["openai_costs"], clock=time)
     for number in range(4):
         tick(database, NOW + dt.timedelta(seconds=15 * number))

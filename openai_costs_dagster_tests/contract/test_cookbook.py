@@ -81,7 +81,7 @@ def test_question_has_a_sentence_and_one_query_over_the_views(question: Question
 
 
 @every_question
-def test_question_is_answered(question: Question, reader: Connection) -> None:
+def test_query_of_a_question_returns_rows_with_values(question: Question, reader: Connection) -> None:
     rows = fetch_dicts(reader, at_the_clock(question.query))
     assert rows
     assert all(
@@ -102,7 +102,7 @@ def test_month_to_date_equals_the_total(reader: Connection) -> None:
     assert summed(found, "spend") == whole(reader, NOW.date().replace(day=1), NOW.date())
 
 
-def test_month_is_compared_day_by_day(reader: Connection) -> None:
+def test_month_is_compared_with_the_same_days_of_last_month(reader: Connection) -> None:
     found = query_rows(reader, "How does this month compare")
     assert summed(found, "this_month") == whole(reader, dt.date(2026, 3, 1), dt.date(2026, 3, 10))
     assert summed(found, "same_days_of_last_month") == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 10))
@@ -139,7 +139,7 @@ def test_weekend_spend_is_lower(reader: Connection) -> None:
     assert 0 < shares["Foundation research"] < Decimal("28.6")
 
 
-def test_planted_anomalies_are_found(reader: Connection) -> None:
+def test_restated_missing_and_unusual_days_are_found(reader: Connection) -> None:
     assert {row["usage_date"] for row in query_rows(reader, "What did OpenAI restate")} >= {RESTATED}
     states = {(row["organization"], row["state"]): row for row in query_rows(reader, "Which days are missing")}
     assert states["lumen", "missing"]["first_day"] == MISSING == states["lumen", "missing"]["last_day"]
@@ -158,10 +158,10 @@ def test_running_total_ends_with_the_month_so_far(reader: Connection) -> None:
     assert abs(rows[-1]["month_at_this_pace"] - Decimal("3.1") * rows[-1]["running_total"]) < Decimal("0.01")
 
 
-def test_invoice_is_exact(reader: Connection) -> None:
+def test_spend_of_last_month_is_exact(reader: Connection) -> None:
     (row,) = [row for row in query_rows(reader, "Does last month match") if row["organization"] == "lumen"]
     assert row["amount"] == whole(reader, dt.date(2026, 2, 1), dt.date(2026, 2, 28), "lumen")
-    assert (row["currency"], row["days_not_settled"]) == ("usd", 2)  # one day is missing and one is not reconciled
+    assert (row["currency"], row["days_not_settled"]) == ("usd", 2)  # One day is missing and one day is not reconciled.
 
 
 def test_budget_burndown_ends_with_the_remaining_budget(reader: Connection) -> None:

@@ -194,7 +194,7 @@ def test_command_starts_without_dagster(command: tuple[str, ...], loaded: Loaded
     assert result.stdout.splitlines()[-2:] == ["ended with 0", "loaded:"], result.stderr
 
 
-def test_no_import_cycle() -> None:
+def test_modules_have_no_import_cycle() -> None:
     graph: dict[str, set[str]] = defaultdict(set)
     for module in _MODULES:
         graph[module.name.removeprefix(f"{_PACKAGE}.")] |= module.imports_of_ours()

@@ -244,7 +244,7 @@ def test_ui_shows_organizations_columns_and_checks(up: Up, backfills: Backfills)
         assert page_errors == []
 
 
-def test_foreign_web_page_controls_nothing(up: Up) -> None:
+def test_foreign_web_page_cannot_change_dagster(up: Up) -> None:
     if executable() is None:
         pytest.skip(INSTALL_HINT)
     paused, change = "instance { autoMaterializePaused }", "mutation { setAutoMaterializePaused(paused: %s) }"
@@ -300,7 +300,7 @@ def test_no_command_line_shows_a_key(up: Up) -> None:
     assert SECRET not in str(shown)
 
 
-def test_interruption_ends_every_process_but_the_server(up: Up, backfills: Backfills) -> None:
+def test_interruption_ends_every_process_except_the_database_server(up: Up, backfills: Backfills) -> None:
     family = [psutil.Process(up.process.pid), *psutil.Process(up.process.pid).children(recursive=True)]
     assert len(family) > 3
     os.kill(up.process.pid, signal.SIGINT)

@@ -119,7 +119,9 @@ def test_refresh_schedule_is_configurable(configure: Configure, read: dg.Dagster
     assert requested(own, read, at(TODAY, "11:59:00"), at(TODAY, "12:00:10"))[0] == last(2)
 
 
-def test_without_intraday_only_the_daily_tick_requests_days(configure: Configure, read: dg.DagsterInstance) -> None:
+def test_only_the_daily_tick_requests_days_if_intraday_refresh_is_off(
+    configure: Configure, read: dg.DagsterInstance
+) -> None:
     refresh = Refresh(intraday_minutes=None)
     own = build_definitions(configure(organization("acme"), database="postgresql://127.0.0.1:1/x", refresh=refresh))
     assert requested(own, read, at(TODAY, "10:10:00"), at(TODAY, "11:00:10"))[0] == []

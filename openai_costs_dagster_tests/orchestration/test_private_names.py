@@ -23,7 +23,7 @@ def imported_private_names() -> set[str]:
     return names
 
 
-def test_private_names_are_those_of_the_decision() -> None:
+def test_private_names_of_dagster_are_those_listed_in_the_decision() -> None:
     rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     documented = {name for row in rows for name in re.findall(r"`(dagster\._[\w.]+)`", row.split(" | ")[0])}
     assert imported_private_names() == documented

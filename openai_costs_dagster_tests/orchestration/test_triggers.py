@@ -212,7 +212,7 @@ def test_backfill_of_an_automation_condition_is_a_refresh_until_a_person_reexecu
     assert project.trigger(project.reexecuted_backfill(backfill)) == "backfill"
 
 
-def test_tag_overrides_what_started_a_run(project: Project) -> None:
+def test_trigger_tag_overrides_the_origin_of_a_run(project: Project) -> None:
     run = project.scheduled()
     for value in ("backfill", "manual", "schedule"):
         assert project.trigger(project.tagged(run, value)) == value

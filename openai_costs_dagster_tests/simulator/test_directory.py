@@ -187,7 +187,7 @@ def test_directories_need_the_management_scope_and_costs_do_not(
         (ADMIN_KEYS, "order", {"order": "up"}),
     ],
 )
-def test_wrong_parameter_is_refused_by_name(
+def test_error_for_a_wrong_parameter_names_the_parameter(
     simulator: Simulator, path: str, param: str, parameters: Parameters
 ) -> None:
     response = get(simulator, parameters, path=path)
@@ -195,7 +195,7 @@ def test_wrong_parameter_is_refused_by_name(
 
 
 @pytest.mark.parametrize("path", [f"{PROJECTS}/", f"{PROJECTS}/a/b", f"{PROJECTS}/a/api_keys/b", f"{USERS}/a"])
-def test_other_paths_are_unknown(simulator: Simulator, path: str) -> None:
+def test_unknown_path_is_not_found(simulator: Simulator, path: str) -> None:
     response = get(simulator, {}, path=path)
     assert response.status_code == 404
     assert response.json()["error"]["message"].startswith("Invalid URL")

@@ -107,7 +107,9 @@ def test_window_within_one_utc_day_is_refused(simulator: Simulator, end: int) ->
         ("page", window(FIRST, END, page="söme")),
     ],
 )
-def test_wrong_parameter_is_refused_by_name(simulator: Simulator, param: str, parameters: Parameters) -> None:
+def test_error_for_a_wrong_parameter_names_the_parameter(
+    simulator: Simulator, param: str, parameters: Parameters
+) -> None:
     assert refused(simulator, parameters)["param"] == param
 
 
@@ -156,7 +158,7 @@ def test_revoked_key_stops_working_and_a_rotated_one_works_at_once(
     assert get(simulator, window(FIRST, END), key=old).status_code == 401
 
 
-def test_missing_scope_is_named(organization: SimulatedOrganization, simulator: Simulator) -> None:
+def test_error_for_a_missing_scope_names_the_scope(organization: SimulatedOrganization, simulator: Simulator) -> None:
     organization.scopes = {"api.management.read"}
     error = refused(simulator, window(FIRST, END), status=403)
     assert error["message"].startswith(
@@ -170,6 +172,6 @@ def test_other_methods_are_refused_and_the_connection_stays_usable(simulator: Si
         assert (response.status_code, response.headers["Allow"]) == (405, "GET")
 
 
-def test_other_paths_do_not_exist(simulator: Simulator) -> None:
+def test_unknown_path_is_not_found(simulator: Simulator) -> None:
     assert get(simulator, {}, path="/organization/invoices").status_code == 404
     assert get(simulator, {}, path="/../v2/organization/costs").status_code == 404

@@ -28,16 +28,16 @@ def broken(simulator: Simulator, kind: FaultKind, seconds: float = 1) -> httpx2.
     return response
 
 
-def test_429_has_retry_after_in_seconds_as_date_or_not_at_all(simulator: Simulator) -> None:
+def test_rate_limit_fault_has_retry_after_in_seconds_as_a_date_or_not_at_all(simulator: Simulator) -> None:
     in_seconds = broken(simulator, FaultKind.RATE_LIMITED_SECONDS, 7)
     as_date = broken(simulator, FaultKind.RATE_LIMITED_DATE, 90)
-    unbilled_quantity = broken(simulator, FaultKind.RATE_LIMITED)
-    assert {in_seconds.status_code, as_date.status_code, unbilled_quantity.status_code} == {429}
+    without_header = broken(simulator, FaultKind.RATE_LIMITED)
+    assert {in_seconds.status_code, as_date.status_code, without_header.status_code} == {429}
     assert in_seconds.headers["Retry-After"] == "7"
     wait = parsedate_to_datetime(as_date.headers["Retry-After"]) - parsedate_to_datetime(as_date.headers["Date"])
     assert timedelta(seconds=89) <= wait <= timedelta(seconds=90)
-    assert "Retry-After" not in unbilled_quantity.headers
-    assert unbilled_quantity.json()["error"]["code"] == "rate_limit_exceeded"
+    assert "Retry-After" not in without_header.headers
+    assert without_header.json()["error"]["code"] == "rate_limit_exceeded"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_truncated_json_has_a_matching_content_length(simulator: Simulator) -> N
         response.json()
 
 
-def test_has_more_without_a_cursor(simulator: Simulator) -> None:
+def test_more_without_cursor_fault_returns_has_more_and_no_cursor(simulator: Simulator) -> None:
     page = parsed(broken(simulator, FaultKind.MORE_WITHOUT_CURSOR))
     assert (page["has_more"], page["next_page"]) == (True, None)
 
@@ -135,7 +135,7 @@ def test_missing_day_is_removed_from_the_page(simulator: Simulator, day: date | 
     assert whole - starts == {seconds(day or date(2026, 2, 4))}
 
 
-def test_rows_have_another_organization_id(simulator: Simulator) -> None:
+def test_wrong_organization_fault_changes_the_id_in_all_rows(simulator: Simulator) -> None:
     page = parsed(broken(simulator, FaultKind.WRONG_ORGANIZATION))
     organization_ids = {row["organization_id"] for bucket in page["data"] for row in bucket["results"]}
     assert organization_ids == {"org-SIMULATEDSOMEONEELSE"}

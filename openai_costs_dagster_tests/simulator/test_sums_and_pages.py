@@ -63,8 +63,8 @@ def test_quantities_appear_only_with_line_items(simulator: Simulator) -> None:
     found = rows(simulator, window(FIRST, END, group_by=["line_item"]))
     assert {row["quantity_unit"] for row in found} >= {"tokens", "gibibyte_hours", None}
     assert all((row["quantity"] is None) == (row["quantity_unit"] is None) for row in found)
-    unbilled_quantity = rows(simulator, window(FIRST, END, group_by=["project_id"]))
-    assert {(row["quantity"], row["quantity_unit"]) for row in unbilled_quantity} == {(None, None)}
+    without_line_item = rows(simulator, window(FIRST, END, group_by=["project_id"]))
+    assert {(row["quantity"], row["quantity_unit"]) for row in without_line_item} == {(None, None)}
 
 
 @pytest.mark.parametrize("name", ["project_ids", "api_key_ids", "line_items", "project_ids[]", "line_items[]"])

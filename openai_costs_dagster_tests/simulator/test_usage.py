@@ -323,7 +323,7 @@ def test_scaled_counters_are_whole_and_equal_in_every_grouping(
 
 
 @pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["deviations", "spec"])
-def test_fields_of_the_sdk_alone_appear_on_request(deviations: Deviations) -> None:
+def test_undocumented_fields_of_the_sdk_appear_on_request(deviations: Deviations) -> None:
     with Simulator([full_organization()], deviations, clock=lambda: NOW) as simulator:
         query = window(FIRST, END, group_by="api_source")
         sources = {row["api_source"] for row in rows(simulator, query, COMPLETIONS)}

@@ -59,7 +59,7 @@ def test_year_takes_few_requests(make_sync_setup: MakeSyncSetup, served: dict[st
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_all_days_are_stored_although_a_third_of_the_responses_fail(make_sync_setup: MakeSyncSetup, seed: int) -> None:
+def test_all_days_are_stored_if_a_third_of_the_responses_fail(make_sync_setup: MakeSyncSetup, seed: int) -> None:
     setup = make_sync_setup()
     # A date in Retry-After is compared with the wall clock, which differs from the clock of this test.
     kinds = [kind for kind in FaultKind if kind not in PAGE_FAULTS - {FaultKind.CUT_JSON}]

@@ -78,7 +78,7 @@ def test_deleted_user_is_marked_and_keeps_the_name(make_sync_setup: MakeSyncSetu
     assert setup.query("select name, status from openai_costs.directory where id = %s", user.id) == [(before, "gone")]
 
 
-def test_key_without_the_scope_is_reported_as_a_note(make_sync_setup: MakeSyncSetup) -> None:
+def test_missing_scope_for_the_directory_is_reported_as_a_note(make_sync_setup: MakeSyncSetup) -> None:
     setup = make_sync_setup(full_organization())
     setup.simulated.scopes = frozenset({USAGE_SCOPE})
     found = sync_names(setup)

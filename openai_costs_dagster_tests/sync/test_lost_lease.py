@@ -55,7 +55,7 @@ def stored(work: SyncSetup) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("call", [1, 4])
-def test_costs_of_the_process_that_took_over_stay(make_sync_setup: MakeSyncSetup, call: int) -> None:
+def test_costs_of_the_new_lease_holder_stay(make_sync_setup: MakeSyncSetup, call: int) -> None:
     work = make_sync_setup()
     takeover = LeaseTakeover(work, lambda: work.ingest(DAYS), call=call)
     outcome = work.ingest([*DAYS, DAYS[-1] + dt.timedelta(days=1)], now=takeover, trigger="schedule")

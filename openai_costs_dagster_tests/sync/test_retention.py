@@ -99,7 +99,7 @@ def test_day_that_returns_to_its_first_amount_is_a_second_restatement(make_sync_
     assert setup.stored() == setup.expected([*DAYS, LATER.date()])
 
 
-def test_old_raw_responses_are_deleted_although_the_run_fails(make_sync_setup: MakeSyncSetup) -> None:
+def test_old_raw_responses_are_deleted_even_if_the_run_fails(make_sync_setup: MakeSyncSetup) -> None:
     setup = make_sync_setup()
     setup.ingest(DAYS)
     setup.clock.now = LATER

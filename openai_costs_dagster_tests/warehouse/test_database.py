@@ -23,7 +23,7 @@ def test_every_usual_form_of_the_url_connects(database: Database, scheme: str) -
 
 
 @pytest.mark.parametrize("url", ["mysql://db.example/costs", "sqlite:///costs.db", "db.example/costs", ""])
-def test_url_of_another_database_is_refused_with_the_expected_form(url: str) -> None:
+def test_url_of_another_database_system_is_refused_with_the_expected_form(url: str) -> None:
     with pytest.raises(errors.DatabaseRefused, match="must look like postgresql://user:password@host:5432/database"):
         normalized_url(url)
 
@@ -63,7 +63,7 @@ def test_connection_lost_during_use_is_unavailable(database: Database) -> None:
         ("57P03", errors.DatabaseUnavailable, "cannot be used: raised with state 57P03"),
     ],
 )
-def test_condition_of_the_server_during_use_is_one_sentence(
+def test_error_of_the_server_is_reported_in_one_sentence(
     database: Database, state: str, kind: type[errors.WarehouseError], condition: str
 ) -> None:
     with pytest.raises(kind, match=condition) as failure, database.connect() as connection:

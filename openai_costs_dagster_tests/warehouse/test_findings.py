@@ -43,5 +43,5 @@ def test_ids_have_the_order_of_the_findings_and_stay_the_same(connection: Connec
     assert store(connection, OF_CHAT, OF_SEARCH) == [chat, search]
 
 
-def test_no_findings_have_no_ids(connection: Connection) -> None:
+def test_storing_no_findings_returns_no_ids(connection: Connection) -> None:
     assert store(connection) == []

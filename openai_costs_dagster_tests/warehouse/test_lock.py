@@ -92,7 +92,7 @@ def test_other_organizations_do_not_wait_and_a_failure_releases_the_lock(databas
         pass
 
 
-def test_holder_of_an_expired_lease_stores_nothing_after_another_took_it(
+def test_holder_of_a_lost_lease_stores_nothing(
     database: Database, connection: Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
     with lock.organization_lock(database, "acme", purpose="asleep", on_wait=fail_on_wait) as first:

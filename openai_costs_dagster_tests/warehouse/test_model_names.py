@@ -115,7 +115,7 @@ def test_alias_follows_the_snapshot_that_is_billed_on_the_day(connection: Connec
     ("billed", "counted"),
     [("gpt-image-2-2026-04-21", "gpt-image-2"), ("gpt-image-2", "gpt-image-2-2026-04-21")],
 )
-def test_shares_and_unit_costs_of_a_model_under_two_names(connection: Connection, billed: str, counted: str) -> None:
+def test_model_under_two_names_has_its_shares_and_unit_costs(connection: Connection, billed: str, counted: str) -> None:
     bill(connection, [billed])
     count(connection, [counted])
     outcome = allocate_days(connection, "acme", [DAY], NOW)

@@ -14,7 +14,7 @@ _parts = st.lists(st.text("a/\\%", max_size=4), min_size=1, max_size=4)
 
 
 @given(_parts, _parts)
-def test_different_parts_never_make_the_same_key(one: list[str], other: list[str]) -> None:
+def test_different_parts_have_different_deduplication_keys(one: list[str], other: list[str]) -> None:
     assert (outbox.dedup_key(*one) == outbox.dedup_key(*other)) == (one == other)
 
 

@@ -194,7 +194,7 @@ def test_changed_views_need_a_new_version() -> None:
 
 
 @pytest.mark.parametrize(("stored", "version"), [(None, 0), ("", 0), ("9f3b" * 16, 0), ("7", 7)])
-def test_version_of_the_views_in_a_database(stored: str | None, version: int) -> None:
+def test_stored_version_of_the_views_is_parsed(stored: str | None, version: int) -> None:
     assert view_versions.parse(stored) == version
 
 

@@ -78,7 +78,7 @@ def test_history_starts_at_the_later_of_start_date_and_onboarding(connection: Co
     assert status(connection).missing_days == 7
 
 
-def test_unreached_organization_has_its_reason(connection: Connection) -> None:
+def test_organization_without_days_has_its_last_error(connection: Connection) -> None:
     organizations.register(connection, "acme", display_name=None, start_date=None)
     organizations.record_failure(connection, "acme", "the key is gone", NOW, permanent=True)
     found = status(connection)
@@ -99,7 +99,7 @@ def test_missing_days_are_named_oldest_first(connection: Connection, today: dt.d
     assert coverage.missing_days(connection, "acme", wanted) == [today - n * ONE_DAY for n in (5, 3, 0)]
 
 
-def test_day_is_complete_when_it_was_read_after_its_end(connection: Connection) -> None:
+def test_day_is_complete_if_it_was_stored_after_its_end(connection: Connection) -> None:
     assert coverage.coverage(connection, "acme") == coverage.Coverage(None, None, None)
     first, yesterday = NOW.date() - 3 * ONE_DAY, NOW.date() - ONE_DAY
     store(connection, {first: [row("5")], first + ONE_DAY: [], yesterday: [], NOW.date(): [row("1")]})

@@ -26,7 +26,7 @@ FIRST_COLUMNS = """
 
 
 @pytest.mark.parametrize("text", ["0.1", "9007199254740993", "123456789012345678901.123456789012345678", "0"])
-def test_counter_is_read_back_as_it_was_stored(connection: Connection, text: str) -> None:
+def test_stored_counter_is_returned_exactly(connection: Connection, text: str) -> None:
     (operation,) = (item for item in OPERATIONS if item.name == "audio_transcriptions")
     row = UsageRow("proj_a", None, None, "whisper-1", {}, {"seconds": Decimal(text)})
     reading = UsageWindow("acme", operation, DayRange(DAY, DAY), operation.groups, NOW, frozenset())

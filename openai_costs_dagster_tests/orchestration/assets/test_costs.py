@@ -292,7 +292,7 @@ def test_listener_receives_progress_of_a_run(
     assert (summary["stored"], summary["failed"], summary["requests"]) == (7, {}, len(setup.simulator.requests))
 
 
-def test_organizations_of_one_run_are_separate(
+def test_organizations_are_stored_separately(
     setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, make_sync_setup: MakeSyncSetup
 ) -> None:
     other = make_sync_setup(

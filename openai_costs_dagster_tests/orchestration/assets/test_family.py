@@ -157,7 +157,7 @@ def test_price_change_is_a_finding_on_its_first_day(
     assert "rose by 100.0%" in found[0][5]
 
 
-def test_costs_are_allocated_after_usage_failed(
+def test_costs_are_allocated_if_usage_failed(
     setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     for _ in range(10):
@@ -170,7 +170,7 @@ def test_costs_are_allocated_after_usage_failed(
     assert set(materializations(instance, ALLOCATED)) == {day.isoformat() for day in DAYS[:2]}
 
 
-def test_days_that_have_not_begun_do_not_fail(
+def test_days_that_have_not_begun_do_not_fail_the_run(
     setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
     """The clock of this machine is a day ahead of OpenAI's, so the newest partition has no data anywhere."""

@@ -237,5 +237,5 @@ def test_status_names_the_runs_that_do_not_proceed(stored: dg.DagsterInstance, c
     assert len(found(hours=25)) == 5
 
 
-def test_without_dagsters_tables_no_run_is_stuck(connection: Connection) -> None:
+def test_database_without_dagster_tables_has_no_stuck_run(connection: Connection) -> None:
     assert stuck_runs(connection, ["openai"], utc_now()) == []

@@ -80,7 +80,7 @@ def test_every_tick_of_a_sensor_is_recorded(configuration: Configuration, databa
         (ValueError("no key sk-admin-secret works"), False, "no key [redacted] works"),
     ],
 )
-def test_tick_that_raises_counts_if_it_did_its_work(
+def test_tick_that_raises_counts_as_completed_only_with_a_dagster_failure(
     configuration: Configuration,
     database: Database,
     clock: Clock,
