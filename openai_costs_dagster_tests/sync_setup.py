@@ -51,10 +51,10 @@ class SyncSetup:
         """All days that OpenAI serves at the time of the clock, including today."""
         return days(self.clock.today - 365 * ONE_DAY, 366)
 
-    def ingest(self, wanted: Iterable[dt.date], **options: Any) -> Outcome:
+    def ingest(self, requested_days: Iterable[dt.date], **options: Any) -> Outcome:
         """Synchronize the costs of the days; `options` are fields of `CostsRequest`."""
         values: dict[str, Any] = {"now": self.clock, **options}
-        return ingest_costs(CostsRequest(self.organization, self.database, list(wanted), **values))
+        return ingest_costs(CostsRequest(self.organization, self.database, list(requested_days), **values))
 
     def stored(self, by: Collection[str] = DIMENSIONS, organization: str | None = None) -> Sums:
         """Return the sums of the view `daily_costs`; rows without an amount count as zero."""
@@ -67,10 +67,10 @@ class SyncSetup:
             ).fetchall()
         return {key: amount for *parts, amount in found for key in [tuple(parts)]}
 
-    def expected(self, wanted: Iterable[dt.date], by: Collection[str] = DIMENSIONS) -> Sums:
+    def expected(self, requested_days: Iterable[dt.date], by: Collection[str] = DIMENSIONS) -> Sums:
         """Return the sums that the simulator generated."""
         sums: Sums = {}
-        for day in wanted:
+        for day in requested_days:
             for fact in self.simulated.facts_until(day, self.clock.now):
                 key = (day, *(getattr(fact, name) for name in by))
                 sums[key] = WIDE.add(sums.get(key, Decimal(0)), fact.amount or Decimal(0))

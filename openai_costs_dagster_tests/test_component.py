@@ -129,12 +129,12 @@ def test_names_of_sensors_and_ops_contain_the_key_prefix(tmp_path: Path) -> None
     assert merged.get_implicit_global_asset_job_def()
 
 
-@pytest.mark.parametrize("wanted", [[], ["latest_day"], ["anomalous_spend", "budgets"]])
-def test_optional_checks_are_configurable(tmp_path: Path, wanted: list[str]) -> None:
-    text = ACME.replace("'2026-01-01'", "'2026-01-01', budgets: [{amount_usd: 5}]") + f"checks: {wanted}\n"
+@pytest.mark.parametrize("optional_checks", [[], ["latest_day"], ["anomalous_spend", "budgets"]])
+def test_optional_checks_are_configurable(tmp_path: Path, optional_checks: list[str]) -> None:
+    text = ACME.replace("'2026-01-01'", "'2026-01-01', budgets: [{amount_usd: 5}]") + f"checks: {optional_checks}\n"
     graph = definitions(text, tmp_path).resolve_asset_graph()
     found = {check.name for check in graph.asset_check_keys}
-    assert found == {"complete", "reconciles", "usage_matches_bill", *wanted}
+    assert found == {"complete", "reconciles", "usage_matches_bill", *optional_checks}
 
 
 def test_scaffolded_file_loads(tmp_path: Path) -> None:

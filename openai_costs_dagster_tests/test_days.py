@@ -79,9 +79,9 @@ def test_range_of_one_day_is_written_as_that_day() -> None:
 
 
 @given(st.sets(nearby))
-def test_covering_returns_exactly_the_days_in_the_fewest_ranges(wanted: set[dt.date]) -> None:
-    ranges = DayRange.covering(wanted)
-    assert [day for period in ranges for day in period] == sorted(wanted)
+def test_covering_returns_exactly_the_days_in_the_fewest_ranges(some_days: set[dt.date]) -> None:
+    ranges = DayRange.covering(some_days)
+    assert [day for period in ranges for day in period] == sorted(some_days)
     assert all(left.last + ONE_DAY < right.first for left, right in itertools.pairwise(ranges))
 
 

@@ -30,8 +30,8 @@ def test_only_the_forgotten_user_loses_the_address(rows: list[dict[str, Any]]) -
     found = json.loads(remove_users(bucket(rows), ["user-ada"]))["results"]
     for before, after in zip(rows, found, strict=True):
         mentions = "user-ada" in json.dumps(before)
-        wanted = {**before, "user_email": None} if mentions and "user_email" in before else before
-        assert after == wanted
+        expected = {**before, "user_email": None} if mentions and "user_email" in before else before
+        assert after == expected
 
 
 @given(st.lists(_row, max_size=4))

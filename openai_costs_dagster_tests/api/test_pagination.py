@@ -23,10 +23,10 @@ _SECOND, _THIRD, _FOURTH = (FIRST + number * ONE_DAY for number in (1, 2, 3))
 
 
 def read(
-    script: Script, wanted: DayRange, grouping: Grouping = UNGROUPED, guard: OrganizationGuard | None = None
+    script: Script, requested_days: DayRange, grouping: Grouping = UNGROUPED, guard: OrganizationGuard | None = None
 ) -> list[CostsBucket]:
     with script.api() as api:
-        return list(read_costs(api, wanted, grouping, guard or OrganizationGuard(None)))
+        return list(read_costs(api, requested_days, grouping, guard or OrganizationGuard(None)))
 
 
 def row(organization_id: str | None = None, **more: Any) -> dict[str, Any]:
@@ -213,16 +213,16 @@ def test_any_other_error_of_a_probe_is_raised() -> None:
 @pytest.mark.parametrize("deviations", [Deviations(), Deviations.none()], ids=["live API", "specification"])
 def test_simulated_year_is_read_completely_and_exactly(deviations: Deviations) -> None:
     organization = SimulatedOrganization(api_keys_from=None)
-    wanted = days(365, NOW.date() - 364 * ONE_DAY)
+    requested_days = days(365, NOW.date() - 364 * ONE_DAY)
     with (
         Simulator([organization], deviations, clock=lambda: NOW) as simulator,
         AdminApi(ConnectionSettings(simulator.base_url, lambda: organization.admin_key)) as api,
     ):
         guard = OrganizationGuard(None)
-        buckets = list(read_costs(api, wanted, GROUPINGS[1], guard))
+        buckets = list(read_costs(api, requested_days, GROUPINGS[1], guard))
         assert len(simulator.requests) == api.requests == 3
         assert {request.method for request in simulator.requests} == {"GET"}
-    assert [bucket_of_day.day for bucket_of_day in buckets] == list(wanted)
+    assert [bucket_of_day.day for bucket_of_day in buckets] == list(requested_days)
     assert guard.organization_id == (organization.organization_id if deviations.undocumented_fields else None)
     bucket_of_day = buckets[200]
     found = sum((parse_cost(cost).amount or Decimal(0) for cost in bucket_of_day.rows), Decimal(0))

@@ -150,26 +150,26 @@ def test_endless_error_body_keeps_its_status() -> None:
 
 def test_page_that_is_too_large_is_requested_with_fewer_days(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of 180 or of 30 days exceeds the limit for one response, and a page of five days does not."""
-    wanted = days(200)
+    requested_days = days(200)
     with RowServer(
         rows=lambda day: [
             {"project_id": str(number), "amount": f"{day.day}.1", "currency": "usd"} for number in range(3)
         ],
-        today=lambda: wanted.last,
+        today=lambda: requested_days.last,
         result=lambda _day, found: {**found, "padding": "x" * 1000},
     ) as server:
         monkeypatch.setattr(client, "_MAX_RESPONSE_BYTES", 25_000)
         settings = ConnectionSettings(server.base_url, lambda: "sk-admin-" + "RowServer0123456789")
         with AdminApi(settings, now=lambda: NOW) as api:
-            buckets = list(read_costs(api, wanted, frozenset({"project_id"}), OrganizationGuard(None)))
-            assert [bucket.day for bucket in buckets] == list(wanted)
+            buckets = list(read_costs(api, requested_days, frozenset({"project_id"}), OrganizationGuard(None)))
+            assert [bucket.day for bucket in buckets] == list(requested_days)
             assert {len(bucket.rows) for bucket in buckets} == {3}
             assert api.requests == 42
             monkeypatch.setattr(client, "_MAX_RESPONSE_BYTES", 2_000)
             with pytest.raises(
-                errors.ResponseTooLarge, match=rf"^{wanted.first}: the response of 127\.0\.0\.1 is larger"
+                errors.ResponseTooLarge, match=rf"^{requested_days.first}: the response of 127\.0\.0\.1 is larger"
             ):
-                list(read_costs(api, wanted, frozenset({"project_id"}), OrganizationGuard(None)))
+                list(read_costs(api, requested_days, frozenset({"project_id"}), OrganizationGuard(None)))
             assert api.requests == 42 + 4
 
 

@@ -90,13 +90,13 @@ def test_days_after_the_current_day_of_the_server_have_not_begun(ahead: int) -> 
         settings = ConnectionSettings(simulator.base_url, lambda: organization.admin_key)
         today = NOW.date()
         with AdminApi(settings, now=lambda: NOW + ahead * ONE_DAY) as api:
-            wanted = DayRange(today - 6 * ONE_DAY, today + ahead * ONE_DAY)
+            requested_days = DayRange(today - 6 * ONE_DAY, today + ahead * ONE_DAY)
             if ahead:
                 with pytest.raises(errors.DaysNotStarted, match=f"^{today + ONE_DAY} has not begun: it is ") as raised:
-                    list(read_costs(api, wanted, UNGROUPED, OrganizationGuard(None)))
+                    list(read_costs(api, requested_days, UNGROUPED, OrganizationGuard(None)))
                 assert raised.value.is_plausible == (ahead <= 7)
-                wanted = raised.value.served_days(wanted) or days(1)
-            assert len(list(read_costs(api, wanted, UNGROUPED, OrganizationGuard(None)))) == 7
+                requested_days = raised.value.served_days(requested_days) or days(1)
+            assert len(list(read_costs(api, requested_days, UNGROUPED, OrganizationGuard(None)))) == 7
         found = check_connection(settings, None, lambda: NOW + ahead * ONE_DAY)
         assert found.ok
         assert ("ahead of" in (found.clock_warning or "")) == bool(ahead)

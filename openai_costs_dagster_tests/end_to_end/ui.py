@@ -83,8 +83,8 @@ class Dagster:
 
     def runs(self, tags: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the runs with all of these tags. The tags of each run are a dictionary."""
-        wanted = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
-        found = self.query(_RUNS, filter=wanted)["runsOrError"]["results"]
+        tag_filter = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+        found = self.query(_RUNS, filter=tag_filter)["runsOrError"]["results"]
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     def partitions(self, organization: str, status: str) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ JANUARY = DayRange(dt.date(2026, 1, 1), dt.date(2026, 1, 31))
 def evaluate(
     setup: SyncSetup,
     *budgets: Budget,
-    wanted: Collection[dt.date] = JANUARY,
+    requested_days: Collection[dt.date] = JANUARY,
     may_alert: bool = True,
     allocated: bool = False,
 ) -> dict[dt.date, list[BudgetDay]]:
@@ -30,7 +30,7 @@ def evaluate(
     with setup.database.connect() as connection:
         since = dt.date.min if may_alert else dt.date.max
         return evaluate_budgets(
-            connection, organization, wanted, setup.clock.now, allocated=allocated, alert_since=since
+            connection, organization, requested_days, setup.clock.now, allocated=allocated, alert_since=since
         )
 
 
@@ -97,7 +97,7 @@ def test_restatement_that_crosses_a_threshold_of_last_month_is_alerted(make_sync
     late = JANUARY.last - 5 * ONE_DAY
     setup.simulated.restate(late, lambda facts: (*facts, replace(facts[0], line_item="late", amount=Decimal(200))))
     setup.ingest([late])
-    evaluate(setup, budget, wanted=[late])
+    evaluate(setup, budget, requested_days=[late])
     assert [(event, severity) for event, severity, *_ in alerts(setup)] == [("crossed", "high")]
 
 
@@ -107,11 +107,11 @@ def test_forecast_and_crossing_are_alerted_once_each(make_sync_setup: MakeSyncSe
     so_far = days(dt.date(2025, 11, 1), 81)
     setup.ingest(so_far)
     budget = Budget(amount_usd=Decimal(1), alert_at=(Decimal(1),))
-    state = evaluate(setup, budget, wanted=[so_far[-1]], may_alert=False)
+    state = evaluate(setup, budget, requested_days=[so_far[-1]], may_alert=False)
     assert state
     expected = setup.query("select forecast from openai_costs.budget_status")[0][0]
     budget = Budget(amount_usd=expected * Decimal("0.98"), alert_at=(Decimal(1),))
-    evaluate(setup, budget, wanted=[so_far[-1]])
+    evaluate(setup, budget, requested_days=[so_far[-1]])
     assert [(event, acknowledged) for event, _, _, acknowledged in alerts(setup)] == [
         ("crossed", True),
         ("forecast", False),
@@ -164,7 +164,7 @@ def test_new_budget_alerts_only_for_crossings_on_evaluated_days(make_sync_setup:
     setup = make_sync_setup()
     setup.ingest(JANUARY)
     budget = Budget(amount_usd=month(setup) * Decimal("0.99"), alert_at=(Decimal("0.1"), Decimal(1)))
-    evaluate(setup, budget, wanted=list(JANUARY)[-4:])
+    evaluate(setup, budget, requested_days=list(JANUARY)[-4:])
     assert [(event, acknowledged) for event, _, _, acknowledged in alerts(setup)] == [
         ("crossed", True),
         ("crossed", False),
@@ -177,11 +177,11 @@ def test_crossing_that_a_credit_reverts_is_not_alerted_as_a_forecast(make_sync_s
     setup.ingest(days(dt.date(2025, 12, 1), 50))
     so_far = setup.query("select sum(amount) from openai_costs.daily_costs where usage_date >= '2026-01-01'")[0][0]
     budget = Budget(amount_usd=so_far - Decimal("0.01"), alert_at=(Decimal(1),))
-    wanted = [dt.date(2026, 1, 19)]
-    evaluate(setup, budget, wanted=wanted)
+    requested_days = [dt.date(2026, 1, 19)]
+    evaluate(setup, budget, requested_days=requested_days)
     setup.simulated.restate(
-        wanted[0], lambda facts: (replace(facts[0], line_item="credit", amount=Decimal(-1)), *facts)
+        requested_days[0], lambda facts: (replace(facts[0], line_item="credit", amount=Decimal(-1)), *facts)
     )
-    setup.ingest(wanted)
-    evaluate(setup, budget, wanted=wanted)
+    setup.ingest(requested_days)
+    evaluate(setup, budget, requested_days=requested_days)
     assert [event for event, *_ in alerts(setup)] == ["crossed"]

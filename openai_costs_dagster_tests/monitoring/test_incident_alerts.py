@@ -57,11 +57,11 @@ def _times(fact: Fact, times: int) -> Fact:
 
 
 def materialize(
-    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date], **tags: str
+    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, requested_days: list[dt.date], **tags: str
 ) -> dg.ExecuteInProcessResult:
     """Materialize some days in a Dagster run, which fetches, stores and evaluates their costs."""
     configuration = configure(setup.organization, database=setup.database)
-    return run(configuration, instance, wanted, tags=tags)
+    return run(configuration, instance, requested_days, tags=tags)
 
 
 def test_incident_is_alerted_when_it_opens_doubles_and_ends(
@@ -107,22 +107,22 @@ def test_partly_failed_first_load_sends_no_alerts(
 ) -> None:
     yesterday = setup.clock.today - ONE_DAY
     multiply_spend(setup, yesterday, 20)
-    wanted = days(yesterday - 60 * ONE_DAY, 62)
+    requested_days = days(yesterday - 60 * ONE_DAY, 62)
 
     def fail(query: Query) -> None:
         first = dt.datetime.fromtimestamp(int(query["start_time"][0]), dt.UTC).date()
-        if "group_by" in query and len(setup.stored_days()) > 0 and first < wanted[30]:
+        if "group_by" in query and len(setup.stored_days()) > 0 and first < requested_days[30]:
             setup.simulator.faults.queue(Fault(FaultKind.SERVER_ERROR))
 
-    setup.simulated.api_keys_from = wanted[30]
+    setup.simulated.api_keys_from = requested_days[30]
     setup.simulator.script = fail
-    assert not materialize(setup, configure, instance, wanted, **REFRESH).success
+    assert not materialize(setup, configure, instance, requested_days, **REFRESH).success
     assert yesterday in setup.stored_days()
     setup.simulator.script = lambda _: None
     setup.simulator.faults.clear()
-    for again in (wanted, wanted[-4:]):
+    for again in (requested_days, requested_days[-4:]):
         assert materialize(setup, configure, instance, again, **REFRESH).success
-    assert {acknowledged for *_, acknowledged in alerts(setup, wanted[0])} == {True}
+    assert {acknowledged for *_, acknowledged in alerts(setup, requested_days[0])} == {True}
 
 
 def test_old_day_of_a_deep_refresh_is_not_alerted(

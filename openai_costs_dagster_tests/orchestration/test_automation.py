@@ -129,13 +129,13 @@ def test_only_the_daily_tick_requests_days_if_intraday_refresh_is_off(
 
 
 def test_missing_days_are_requested_at_each_tick(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
-    hole = DayRange(dt.date(2026, 2, 10), dt.date(2026, 2, 12))
-    materialize(instance, (day for day in DayRange(START, TODAY) if day not in hole))
+    gap = DayRange(dt.date(2026, 2, 10), dt.date(2026, 2, 12))
+    materialize(instance, (day for day in DayRange(START, TODAY) if day not in gap))
     found, cursor = requested(definitions, instance, at(TODAY, "10:10:00"))
-    assert found == [hole]  # on the first attempt
+    assert found == [gap]  # on the first attempt
     for hour in (11, 12):
         found, cursor = requested(definitions, instance, at(TODAY, f"{hour}:00:10"), cursor=cursor)
-        assert found == [hole, *last(2)]
+        assert found == [gap, *last(2)]
         found, cursor = requested(definitions, instance, at(TODAY, f"{hour}:30:10"), cursor=cursor)
         assert found == []
 

@@ -133,12 +133,12 @@ def test_daily_refresh_of_one_trailing_day_evaluates_all_checks(configure: Confi
 def test_missing_day_that_is_requested_again_evaluates_all_checks(
     configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    hole = TODAY - 9 * ONE_DAY
+    gap = TODAY - 9 * ONE_DAY
     for organization in ORGANIZATIONS:
         for asset in ASSETS:
-            materialize(instance, organization, asset, *(day for day in DayRange(START, TODAY) if day != hole))
+            materialize(instance, organization, asset, *(day for day in DayRange(START, TODAY) if day != gap))
     runs, _ = requested_runs(definitions(configure, intraday_minutes=None), instance, at(TODAY, "01:10:00"))
-    assert {run.days for run in runs} == {DayRange(hole, hole)}
+    assert {run.days for run in runs} == {DayRange(gap, gap)}
     assert_all_checks_are_evaluated(runs)
 
 

@@ -42,8 +42,8 @@ def setup(make_sync_setup: MakeSyncSetup, clock: Clock) -> SyncSetup:
 def refresh(setup: SyncSetup, configure: Configure, count: int = 70) -> Configuration:
     """Synchronize and allocate the last `count` days, as a run of all assets of the organization does."""
     configuration = configure(setup.organization, database=setup.database)
-    wanted = DayRange(setup.clock.today - (count - 1) * ONE_DAY, setup.clock.today)
-    setup.ingest(wanted)
+    requested_days = DayRange(setup.clock.today - (count - 1) * ONE_DAY, setup.clock.today)
+    setup.ingest(requested_days)
     job = build_definitions(configuration).get_repository_def().get_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral() as instance:
         assert job.execute_in_process(
@@ -53,7 +53,7 @@ def refresh(setup: SyncSetup, configure: Configure, count: int = 70) -> Configur
                 for key in partitioned_asset_keys(setup.organization)
                 if key != asset_keys.costs_key(OrganizationName("acme"))
             ],
-            tags=range_tags(wanted),
+            tags=range_tags(requested_days),
         ).success
     return configuration
 

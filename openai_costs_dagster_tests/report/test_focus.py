@@ -36,8 +36,8 @@ WITHIN_76_DIGITS = st.builds(
 )
 
 
-def write(connection: Connection, folder: Path, *suffixes: str, wanted: Selection = MARCH) -> ExportResult:
-    return export(connection, wanted, [folder / f"march.{suffix}" for suffix in suffixes])
+def write(connection: Connection, folder: Path, *suffixes: str, selection: Selection = MARCH) -> ExportResult:
+    return export(connection, selection, [folder / f"march.{suffix}" for suffix in suffixes])
 
 
 def cells(folder: Path) -> list[dict[str, str]]:
@@ -165,7 +165,7 @@ def test_export_contains_only_the_selected_month_and_organizations(connection: C
     for name in ("acme", "beta", "gone"):
         for day in (dt.date(2026, 2, 28), dt.date(2026, 3, 1), dt.date(2026, 3, 31), dt.date(2026, 4, 1)):
             store(connection, {day: [row("1")]}, organization=name)
-    exported = write(connection, tmp_path, "csv", wanted=Selection(Month(2026, 3), ["acme", "beta"]))
+    exported = write(connection, tmp_path, "csv", selection=Selection(Month(2026, 3), ["acme", "beta"]))
     assert [(line["x_UsageDate"], line["x_Organization"]) for line in cells(tmp_path)] == [
         ("2026-03-01", "acme"),
         ("2026-03-01", "beta"),
@@ -186,11 +186,11 @@ def test_month_is_provisional_until_all_days_are_settled(connection: Connection,
     february = Selection(Month(2026, 2), ["acme"])
     days = [dt.date(2026, 2, 27), dt.date(2026, 2, 28)]
     store(connection, {days[0]: [row("1")]})
-    assert write(connection, tmp_path, "csv", wanted=february).provisional
+    assert write(connection, tmp_path, "csv", selection=february).provisional
     store(connection, {days[1]: [row("1")]}, provisional=[days[1]])
-    assert write(connection, tmp_path, "csv", wanted=february).provisional
+    assert write(connection, tmp_path, "csv", selection=february).provisional
     store(connection, {days[1]: [row("1")]})
-    assert not write(connection, tmp_path, "csv", wanted=february).provisional
+    assert not write(connection, tmp_path, "csv", selection=february).provisional
 
 
 def test_month_without_spend_is_exported_without_rows(connection: Connection, tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ def sdk_rows(simulator: Simulator, groups: Sequence[str]) -> Iterator[tuple[Key,
     with openai.OpenAI(admin_api_key=key, base_url=simulator.base_url, max_retries=0) as client:
         costs = client.admin.organization.usage.with_raw_response.costs
         while True:
-            wanted: Any = list(groups) or openai.omit
-            raw = costs(start_time=seconds(FIRST), end_time=seconds(END), group_by=wanted, limit=5, page=page)
+            group_by: Any = list(groups) or openai.omit
+            raw = costs(start_time=seconds(FIRST), end_time=seconds(END), group_by=group_by, limit=5, page=page)
             response, text = raw.parse(), json.loads(raw.content, parse_float=Decimal)
             for bucket, raw_bucket in zip(response.data, text["data"], strict=True):
                 day = datetime.fromtimestamp(bucket.start_time, UTC).date().isoformat()

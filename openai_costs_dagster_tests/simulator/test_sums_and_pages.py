@@ -74,9 +74,9 @@ def test_filter_returns_exactly_its_values(
     dimension = name.removesuffix("[]").removesuffix("s")
     day = FIRST + timedelta(days=1)
     present = sorted({getattr(fact, dimension) or "" for fact in organization.facts(day)} - {""})
-    wanted = present[:2]
-    found = rows(simulator, window(day, day + timedelta(days=1), **{name: wanted}))
-    expected = spent(fact for fact in organization.facts(day) if getattr(fact, dimension) in wanted)
+    filtered = present[:2]
+    found = rows(simulator, window(day, day + timedelta(days=1), **{name: filtered}))
+    expected = spent(fact for fact in organization.facts(day) if getattr(fact, dimension) in filtered)
     assert total(money(row["amount"]["value"]) for row in found) == expected != 0
 
 

@@ -33,11 +33,13 @@ SERVED: dict[str, dict[str, Any]] = {
 }
 
 
-def allocate(setup: SyncSetup, wanted: Collection[dt.date] = DAYS, *, usage: bool = True) -> AllocationOutcome:
+def allocate(setup: SyncSetup, requested_days: Collection[dt.date] = DAYS, *, usage: bool = True) -> AllocationOutcome:
     if usage:
-        assert not ingest_usage(UsageRequest(setup.organization, setup.database, wanted, now=setup.clock)).failed
+        assert not ingest_usage(
+            UsageRequest(setup.organization, setup.database, requested_days, now=setup.clock)
+        ).failed
     with setup.database.connect() as connection:
-        return allocate_days(connection, setup.organization.name, wanted, setup.clock.now)
+        return allocate_days(connection, setup.organization.name, requested_days, setup.clock.now)
 
 
 def synced(make_sync_setup: MakeSyncSetup, served: dict[str, Any]) -> SyncSetup:
@@ -194,17 +196,17 @@ def test_refused_day_does_not_affect_user_totals_of_other_days(make_sync_setup: 
     simulated = full_organization()
     simulated.users_with_projects_served = False
     setup = make_sync_setup(simulated)
-    wanted = days(DAY, 10)
+    requested_days = days(DAY, 10)
 
     def refuse_first_days(requested: DayRange) -> None:
-        simulated.users_served = not set(wanted[:3]) & set(requested)
+        simulated.users_served = not set(requested_days[:3]) & set(requested)
 
     setup.simulator.script = before_user_totals(setup, refuse_first_days)
-    assert not setup.ingest(wanted).failed
-    assert days_with_totals(setup) == set(wanted[3:])
+    assert not setup.ingest(requested_days).failed
+    assert days_with_totals(setup) == set(requested_days[3:])
     requests = len(setup.simulator.requests)
-    assert not setup.ingest(wanted).failed
-    assert days_with_totals(setup) == set(wanted[3:])
+    assert not setup.ingest(requested_days).failed
+    assert days_with_totals(setup) == set(requested_days[3:])
     assert len(setup.simulator.requests) - requests <= 4
 
 

@@ -119,10 +119,10 @@ def test_configured_start_within_the_year_needs_no_probe(make_sync_setup: MakeSy
 
 def test_scattered_days_do_not_change_the_days_between(make_sync_setup: MakeSyncSetup) -> None:
     setup = make_sync_setup()
-    wanted = [DAY, DAY + 2 * ONE_DAY, DAY + 3 * ONE_DAY, DAY + 9 * ONE_DAY]
-    setup.ingest(reversed(wanted))
-    assert setup.stored() == setup.expected(wanted)
-    assert setup.stored_days() == wanted
+    requested_days = [DAY, DAY + 2 * ONE_DAY, DAY + 3 * ONE_DAY, DAY + 9 * ONE_DAY]
+    setup.ingest(reversed(requested_days))
+    assert setup.stored() == setup.expected(requested_days)
+    assert setup.stored_days() == requested_days
 
 
 @pytest.mark.parametrize("settle_hours", [0, 48, 72])

@@ -363,13 +363,13 @@ def test_concurrent_runs_for_the_same_days_store_the_correct_amounts(
     make_sync_setup: MakeSyncSetup, caplog: pytest.LogCaptureFixture
 ) -> None:
     setup = make_sync_setup()
-    wanted = days(DAY, 30)
+    requested_days = days(DAY, 30)
     barrier = threading.Barrier(2)
     outcomes: list[Outcome] = []
 
     def ingest() -> None:
         barrier.wait(30)
-        outcomes.append(setup.ingest(wanted, trigger="manual"))
+        outcomes.append(setup.ingest(requested_days, trigger="manual"))
 
     with caplog.at_level(logging.WARNING):
         threads = [threading.Thread(target=ingest) for _ in range(2)]
@@ -378,7 +378,7 @@ def test_concurrent_runs_for_the_same_days_store_the_correct_amounts(
         for thread in threads:
             thread.join(60)
     assert [len(outcome.stored) for outcome in outcomes] == [30, 30]
-    assert setup.stored() == setup.expected(wanted)
+    assert setup.stored() == setup.expected(requested_days)
     assert setup.query("select count(*) from openai_costs.cost_revisions") == [(0,)]
     assert "another process synchronizes acme: openai-costs acme manual" in caplog.text
 
@@ -397,6 +397,6 @@ def host_ahead_of_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("host_ahead_of_utc")
 def test_days_are_utc_days_in_any_host_time_zone(make_sync_setup: MakeSyncSetup) -> None:
     setup = make_sync_setup()
-    wanted = [setup.clock.today - ONE_DAY, setup.clock.today]
-    assert not setup.ingest(wanted).failed
-    assert setup.stored() == setup.expected(wanted)
+    requested_days = [setup.clock.today - ONE_DAY, setup.clock.today]
+    assert not setup.ingest(requested_days).failed
+    assert setup.stored() == setup.expected(requested_days)

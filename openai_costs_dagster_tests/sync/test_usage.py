@@ -25,9 +25,9 @@ DAY = dt.date(2026, 2, 4)
 DAYS = days(DAY, 3)
 
 
-def sync_usage(setup: SyncSetup, wanted: Iterable[dt.date] = DAYS, **settings: Any) -> UsageOutcome:
+def sync_usage(setup: SyncSetup, requested_days: Iterable[dt.date] = DAYS, **settings: Any) -> UsageOutcome:
     organization = setup.organization.model_copy(update=settings)
-    return ingest_usage(UsageRequest(organization, setup.database, list(wanted), now=setup.clock))
+    return ingest_usage(UsageRequest(organization, setup.database, list(requested_days), now=setup.clock))
 
 
 def requests_per_endpoint(setup: SyncSetup) -> Counter[str]:
@@ -128,14 +128,14 @@ def test_missing_endpoint_is_requested_at_once_from_another_server(make_sync_set
 
 def test_recently_served_endpoint_that_is_missing_fails_its_days(make_sync_setup: MakeSyncSetup) -> None:
     setup = make_sync_setup(full_organization())
-    wanted = [setup.clock.today - ONE_DAY]
-    assert not sync_usage(setup, wanted).failed
+    requested_days = [setup.clock.today - ONE_DAY]
+    assert not sync_usage(setup, requested_days).failed
     rows_before = setup.query("select count(*) from openai_costs.usage_rows")
     setup.simulated.usage_endpoints = set()
-    outcome = sync_usage(setup, wanted)
-    assert sorted(outcome.failed) == wanted
+    outcome = sync_usage(setup, requested_days)
+    assert sorted(outcome.failed) == requested_days
     assert outcome.permanent
-    assert "served this endpoint in the last 35 days" in outcome.failed[wanted[0]]
+    assert "served this endpoint in the last 35 days" in outcome.failed[requested_days[0]]
     assert "completions" not in outcome.skipped
     assert setup.query("select count(*) from openai_costs.usage_rows") == rows_before
 

@@ -74,19 +74,19 @@ def test_clock_far_ahead_fails_only_days_that_have_not_begun(skewed: Callable[[d
 
 def test_clock_that_is_behind_is_reported_with_a_failure(skewed: Callable[[dt.timedelta], SyncSetup]) -> None:
     setup = skewed(-ONE_DAY)
-    wanted = days(setup.clock.today - 4 * ONE_DAY, 5)
-    assert list(setup.ingest(wanted).stored) == wanted
+    requested_days = days(setup.clock.today - 4 * ONE_DAY, 5)
+    assert list(setup.ingest(requested_days).stored) == requested_days
     setup.simulator.faults.ratio(1, 7, [FaultKind.MISSING_DAY])
-    outcome = setup.ingest(wanted)
-    assert list(outcome.failed) == wanted
+    outcome = setup.ingest(requested_days)
+    assert list(outcome.failed) == requested_days
     assert outcome.not_started == set()
     assert outcome.message.endswith("24 hours behind the clock of 127.0.0.1: correct the clock, for example with NTP")
 
 
 def test_missing_days_with_a_correct_clock_are_failures(skewed: Callable[[dt.timedelta], SyncSetup]) -> None:
     setup = skewed(dt.timedelta(0))
-    wanted = days(setup.clock.today - 2 * ONE_DAY, 3)
-    setup.ingest(wanted)
+    requested_days = days(setup.clock.today - 2 * ONE_DAY, 3)
+    setup.ingest(requested_days)
     setup.simulator.faults.queue(*[Fault(FaultKind.REPEATED_CURSOR), Fault(FaultKind.MISSING_DAY)] * 3)
-    outcome = setup.ingest(wanted)
-    assert (list(outcome.failed), outcome.clock_warning) == (wanted, None)
+    outcome = setup.ingest(requested_days)
+    assert (list(outcome.failed), outcome.clock_warning) == (requested_days, None)

@@ -61,10 +61,10 @@ def unusual_database(databases: Databases, empty_database: Database) -> Database
         connection.execute("create table shadow.staged_rows (nothing text)")
         connection.execute("create table shadow.runs (nothing text)")
         connection.execute("create function shadow.sum(numeric) returns numeric language sql as 'select 1.0'")
-    wanted = {name: given for name, (given, _) in WITHOUT_EFFECT.items()} | HARMLESS
-    for name in wanted.keys() & known:
+    expected = {name: given for name, (given, _) in WITHOUT_EFFECT.items()} | HARMLESS
+    for name in expected.keys() & known:
         is_list = name in {"search_path", "datestyle"}
-        value = wanted[name] if is_list else f"'{wanted[name]}'"
+        value = expected[name] if is_list else f"'{expected[name]}'"
         alter(databases, empty_database, f"set {name} = {value}")
     return empty_database
 

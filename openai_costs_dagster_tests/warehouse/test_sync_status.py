@@ -95,8 +95,8 @@ def test_days_of_one_organization_do_not_count_for_another(connection: Connectio
 
 def test_missing_days_are_named_oldest_first(connection: Connection, today: dt.date) -> None:
     read(connection, today, [1, 2, 4])
-    wanted = DayRange(today - 5 * ONE_DAY, today)
-    assert coverage.missing_days(connection, "acme", wanted) == [today - n * ONE_DAY for n in (5, 3, 0)]
+    requested_days = DayRange(today - 5 * ONE_DAY, today)
+    assert coverage.missing_days(connection, "acme", requested_days) == [today - n * ONE_DAY for n in (5, 3, 0)]
 
 
 def test_day_is_complete_if_it_was_stored_after_its_end(connection: Connection) -> None:

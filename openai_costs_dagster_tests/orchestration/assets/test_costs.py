@@ -38,8 +38,8 @@ def configuration(setup: SyncSetup, configure: Configure) -> Configuration:
     return configure(setup.organization, database=setup.database)
 
 
-def texts(wanted: list[dt.date]) -> list[str]:
-    return [day.isoformat() for day in wanted]
+def texts(requested_days: list[dt.date]) -> list[str]:
+    return [day.isoformat() for day in requested_days]
 
 
 def test_range_is_one_run_that_materializes_each_day(
@@ -130,9 +130,9 @@ def failing_on(setup: SyncSetup, day: dt.date, fault: Fault) -> Callable[[Query]
 def earlier(setup: SyncSetup) -> list[dt.date]:
     """The days around 6 December, which are two windows, and known to be: by API key only since then."""
     setup.organization = setup.organization.model_copy(update={"start_date": dt.date(2025, 12, 1)})
-    wanted = days(dt.date(2025, 12, 3), 6)
-    setup.ingest(wanted)
-    return wanted
+    requested_days = days(dt.date(2025, 12, 3), 6)
+    setup.ingest(requested_days)
+    return requested_days
 
 
 def test_failed_days_of_a_range_are_not_materialized(

@@ -41,7 +41,11 @@ def setup(make_sync_setup: MakeSyncSetup) -> SyncSetup:
 
 
 def run(
-    setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance, wanted: list[dt.date] = DAYS, **settings: Any
+    setup: SyncSetup,
+    configure: Configure,
+    instance: dg.DagsterInstance,
+    requested_days: list[dt.date] = DAYS,
+    **settings: Any,
 ) -> dg.ExecuteInProcessResult:
     organization = setup.organization.model_copy(update=settings)
     configuration: Configuration = configure(organization, database=setup.database)
@@ -52,7 +56,7 @@ def run(
     return job.execute_in_process(
         instance=instance,
         asset_selection=keys,
-        tags=range_tags(DayRange(wanted[0], wanted[-1])),
+        tags=range_tags(DayRange(requested_days[0], requested_days[-1])),
         raise_on_error=False,
     )
 
@@ -175,16 +179,16 @@ def test_days_that_have_not_begun_do_not_fail_the_run(
 ) -> None:
     """The clock of this machine is a day ahead of OpenAI's, so the newest partition has no data anywhere."""
     setup.simulator.clock = lambda: utc_now() - ONE_DAY
-    wanted = days(utc_now().date() - 3 * ONE_DAY, 4)
-    keys = {day.isoformat() for day in wanted}
-    result = run(setup, configure, instance, wanted)
+    requested_days = days(utc_now().date() - 3 * ONE_DAY, 4)
+    keys = {day.isoformat() for day in requested_days}
+    result = run(setup, configure, instance, requested_days)
     assert result.success
-    assert setup.stored_days() == wanted[:-1]
+    assert setup.stored_days() == requested_days[:-1]
     for key in (asset_keys.costs_key(OrganizationName("acme")), USAGE, ALLOCATED):
         found = materializations(instance, key)
         assert set(found) == keys
         marked = {day for day, metadata in found.items() if {"not_started", "left_out"} & set(metadata)}
-        assert marked == {wanted[-1].isoformat()}
+        assert marked == {requested_days[-1].isoformat()}
     checks = evaluations(result, asset_paths.COMPLETE)
-    assert set(checks) == keys - {wanted[-1].isoformat()}
+    assert set(checks) == keys - {requested_days[-1].isoformat()}
     assert all(check.passed for check in checks.values())
