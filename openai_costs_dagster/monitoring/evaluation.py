@@ -74,7 +74,7 @@ class Evaluator:
         return evaluate_budgets(connection, self.organization, days, self.now, allocated=allocated, alert_since=since)
 
     def evaluate(self, connection: Connection, days: Collection[dt.date]) -> None:
-        """Evaluate the days for anomalies and budgets, as far as the checks of the costs asset are configured."""
+        """Find the anomalies of the days and evaluate their budgets, if the setting `checks` contains these checks."""
         checks = self.configuration.checks
         if asset_paths.ANOMALOUS_SPEND in checks:
             self.evaluate_anomalies(connection, days, users=False)

@@ -52,8 +52,8 @@ def is_alerting(finding: Finding) -> bool:
 def segments_of(details: Iterable[SpendDetail], days: Collection[dt.date], weeks: int) -> list[Segment]:
     """Group spend by project, model, API key, line item, kind and unit, and add the usual spend of each group.
 
-    Entries of `details` on `days` are the present spend. All other entries lie on the same weekdays of `weeks` earlier
-    weeks, and the average of a week is the usual spend.
+    Entries of `details` on `days` are the present spend. All other entries of `details` lie on the same weekdays of
+    `weeks` earlier weeks, and the average of a week is the usual spend.
     """
     present: dict[_SegmentKey, list[SpendDetail]] = {}
     reference: dict[_SegmentKey, list[SpendDetail]] = {}

@@ -20,7 +20,8 @@ An impact of at least 50 times the minimum impact is high, and an impact of at l
 10 times the minimum impact is low.
 """
 
-# The earlier price is the median of priced days, which are loaded from this many days before a change.
+# The price before a change is the median of earlier days with a price. Days from this period before the change are
+# loaded.
 _PRICE_HISTORY = 30 * ONE_DAY
 _ZERO = Decimal(0)
 

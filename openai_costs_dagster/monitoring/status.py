@@ -39,7 +39,7 @@ class Overview:
     title: str
     last_day: dt.date | None = None
     last_settled_day: dt.date | None = None
-    """The day up to which all stored days are settled: OpenAI is no longer expected to change their costs."""
+    """The day up to which all stored days are settled, so that OpenAI is no longer expected to change the costs."""
     missing_ranges: list[DayRange] = field(default_factory=list)
     """The days of the history, except the current day, that are not stored."""
     groupings: list[coverage.GroupedDays] = field(default_factory=list)

@@ -71,7 +71,7 @@ def build_definitions(configuration: Configuration, *, automation: bool = True, 
 
 
 def partitioned_asset_keys(organization: Organization) -> list[dg.AssetKey]:
-    """Return the keys of an organization's partitioned assets. A run over a range of days materializes all of them."""
+    """Return the keys of an organization's partitioned assets, all of which a run over a range of days materializes."""
     usage = [asset_keys.usage_key(organization)] if organization.usage else []
     return [asset_keys.costs_key(organization), *usage, asset_keys.allocated_costs_key(organization)]
 

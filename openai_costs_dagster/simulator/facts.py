@@ -11,7 +11,8 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 # have more than the 28 digits of Python's default context, so that a client that rounds is discovered.
 AMOUNT_PLACES = 27
 
-# This context raises an error instead of rounding. A simulator that rounds could not show whether a client is exact.
+# The context `EXACT` raises an error instead of rounding, because a simulator that rounds could not show whether a
+# client is exact.
 EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 _ROUNDING = Context(prec=400)
 

@@ -176,7 +176,7 @@ def read_array(query: Query, name: str) -> list[str]:
 def read_groups(query: Query, allowed: Collection[str]) -> frozenset[str]:
     """Return the dimensions of the parameter `group_by`, which may be separated by commas.
 
-    Raises `RefusalError` if `allowed` does not contain a dimension.
+    Raises `RefusalError` for a dimension that is not in `allowed`.
     """
     # Clients in production use write arrays with brackets, without brackets, or with values separated by commas.
     groups = [group for value in read_array(query, "group_by") for group in value.split(",")]

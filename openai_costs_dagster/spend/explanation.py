@@ -188,8 +188,8 @@ def _causes(series: SeriesKey, impact: Decimal, segments: Sequence[Segment], nam
     """Return the phrases that name the causes of a change, such as a model or a credit.
 
     Credits are named separately from usage, because they have neither tokens nor an API key. The segments are compared
-    with the weeks before, but the impact is the difference from the detector's expected amount. If the two have
-    opposite signs, the segments do not explain the impact, and the list is empty.
+    with the weeks before, but the impact is the difference from the detector's expected amount. If the change of the
+    segments and the impact have opposite signs, the segments do not explain the impact, and the list is empty.
     """
     negative = [segment for segment in segments if segment.amount < 0 or segment.usual_amount < 0]
     total = money.total(segment.change for segment in segments)

@@ -1,4 +1,4 @@
-// The filters of the page. The URL's fragment contains their values, so that a link can share the selection.
+// The filters of the page. The URL's fragment contains the selected values, so that a link can share them.
 
 /** @type {FilterName[]} */
 const FILTER_NAMES = ["organization", "project", "model", "user"];

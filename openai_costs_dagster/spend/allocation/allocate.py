@@ -378,7 +378,8 @@ def _sum_by_user_and_key(rows: Iterable[UsageRow], counter: str) -> Weights:
     found: dict[tuple[str | None, str | None], int] = defaultdict(int)
     for row in rows:
         found[row.user_id, row.api_key_id] += _to_integer(counter_value(row, counter))
-    # The API may return usage rows in any order. Sorting ensures that the same share always receives the last unit.
+    # The API may return usage rows in any order. Sorting ensures that the rounding of shares does not depend on this
+    # order.
     return {key: weight for key, weight in sorted(found.items(), key=lambda item: _sort_keys(item[0])) if weight > 0}
 
 

@@ -28,7 +28,8 @@ TOKEN_OPERATIONS = tuple(operation.name for operation in OPERATIONS if "input_to
 
 # The names of the standard service tier. In a label, a tier or a product stands before the separator " | ".
 _STANDARD_TIERS = {"", "default", "auto", "standard"}
-# OpenAI renamed the tier Priority to Fast in July 2026, and labels contain either word.
+# OpenAI renamed the tier Priority to Fast in July 2026. Labels from before and after the change must lead to the same
+# tier.
 _TIER_SYNONYMS = {"fast": "priority"}
 _PRODUCTS = {
     "agents api",

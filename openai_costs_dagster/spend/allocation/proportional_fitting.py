@@ -185,8 +185,8 @@ class _IntegerTable:
 def _fit_mixed_signs(row_sums: list[int], column_sums: list[int], prior: NDArray[np.float64]) -> Table:
     """Fit a table with charges and credits: split each row by `prior`, and correct the sums of the columns in one row.
 
-    A table with charges and credits has no unique fit. The largest row receives the corrections, and its sum stays
-    correct because the corrections add up to zero.
+    A table with charges and credits has no unique fit. The largest row receives the corrections of all columns. The sum
+    of this row stays correct, because the corrections add up to zero.
     """
     weights = np.where(prior.sum(1, keepdims=True) > 0, prior, 1.0)
     units = []

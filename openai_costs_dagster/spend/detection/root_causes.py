@@ -60,8 +60,8 @@ def find_root_causes(flags: Iterable[Flag]) -> list[Cause]:
 def merge_by_owner(causes: Iterable[Cause], owners: Mapping[str, str]) -> list[Cause]:
     """Merge the causes that are API keys of one owner and changed in the same direction.
 
-    Without this, a change of one person with several API keys would lead to several findings. `owners` maps the id of
-    an API key to the id of its owner.
+    Without the merge, a change of one person with several API keys would lead to several findings. `owners` maps the id
+    of an API key to the id of its owner.
     """
     largest: dict[tuple[str, bool], Cause] = {}
     separate = []

@@ -49,8 +49,8 @@ _LARGE_IMPACTS = 4
 # In its first days, a series is flagged if it spends more than this share of the total's expected amount.
 _FIRST_DAYS_SHARE = 0.6
 _EXCESS_MIN_SHARE = 0.15  # For a later flag, the total must exceed its expected amount by this share.
-# The score of the evaluated day is added to the scores of this number of days before it, so that a lasting excess
-# counts more than a short one.
+# The score of the evaluated day is combined with the scores of this number of earlier days, so that a lasting excess
+# counts more than a short excess.
 _EXCESS_DAYS = 4
 
 

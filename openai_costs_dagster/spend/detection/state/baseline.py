@@ -72,9 +72,9 @@ class Baseline:
     ) -> Prediction:
         """Predict the spend of a day from the days before it.
 
-        `past` and `weights` have the shape ``[days ago, series]`` and begin with the day before. `settled_days` is the
-        number of days since the last change of level ended. While `settled_days` is 0, older days weigh less and the
-        trend may be steeper. From 1 on, only days before the change of level weigh less.
+        `past` and `weights` have the shape ``[days ago, series]`` and begin with the day before the evaluated day.
+        `settled_days` is the number of days since the last change of level ended. While `settled_days` is 0, older days
+        weigh less and the trend may be steeper. From 1 on, only days before the change of level weigh less.
         """
         rows, today, products = self._bases[weekday]
         weights = weights * self._weights[:, settled_days]
