@@ -34,8 +34,8 @@ The time is longer than an attempt to send the message can take.
 """
 
 RETRY_PERIOD = dt.timedelta(days=3)
-# A message is given up after `RETRY_PERIOD`, but not before this number of attempts: a daemon that was down for days
-# makes few attempts.
+# The smallest number of attempts before a message is given up after `RETRY_PERIOD`, because a daemon that was down for
+# days has made few attempts.
 _MIN_ATTEMPTS = 20
 MAX_PARALLEL_CHANNELS = 8
 _MAX_ERROR_LENGTH = 500

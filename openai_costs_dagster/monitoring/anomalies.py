@@ -39,11 +39,11 @@ from openai_costs_dagster.warehouse.database import Connection
 # The detector uses at most half a year of history. Loading all stored days would only make a run slower
 # (docs/decisions/0021-code-locations.md).
 _HISTORY_DAYS = 240
-# The usual spend is the average over this many weeks before the finding: four weeks smooth out a single unusual week.
+# The number of weeks before a finding whose average is the usual spend. Four weeks smooth out a single unusual week.
 _REFERENCE_WEEKS = 4
 _WEEK = 7
-# A finding about a user is left out if findings about costs cover at least this share of the change in the user's
-# spend.
+# The share of the change in a user's spend that findings about costs must cover to make a finding about the user
+# unnecessary.
 _MAIN_SHARE = 0.6
 _ZERO = Decimal(0)
 

@@ -20,8 +20,7 @@ An impact of at least 50 times the minimum impact is high, and an impact of at l
 10 times the minimum impact is low.
 """
 
-# The price before a change is the median of earlier days with a price. Days from this period before the change are
-# loaded.
+# The period before a change whose days are loaded to find the earlier price of a line item.
 _PRICE_HISTORY = 30 * ONE_DAY
 _ZERO = Decimal(0)
 

@@ -48,7 +48,7 @@ from openai_costs_dagster.orchestration.sensors.alerts import alert_sensor
 from openai_costs_dagster.orchestration.sensors.late_days import late_days_sensor
 from openai_costs_dagster.orchestration.sharding import WHOLE, Shard
 
-# This limit exceeds every range of days, so that every backfill of an organization is one run. Each organization adds
+# A limit that exceeds every range of days, so that every backfill of an organization is one run. Each organization adds
 # its index to the limit: Dagster would execute two organizations with equal partitions and equal policies in one run,
 # and the failure of one organization would fail the other.
 _MAX_DAYS_PER_RUN = 100_000

@@ -35,7 +35,7 @@ HISTORY = 366  # The number of days in the report, the length of a leap year.
 # below 5 MB.
 _MAX_NUMBERS = 400_000
 _MAX_FINDINGS = 400
-_MAX_MOVERS = 25  # The page lists only this number of largest changes per organization.
+_MAX_MOVERS = 25  # The number of largest changes per organization that the page lists.
 _MAX_RESTATEMENTS = 20
 _RESTATEMENT_PERIOD = dt.timedelta(days=35)
 

@@ -12,7 +12,7 @@ from openai_costs_dagster.simulator.buckets import DayView, render_bucket
 from openai_costs_dagster.simulator.deviations import Deviations
 from openai_costs_dagster.simulator.organization import SimulatedOrganization
 
-# This limit holds about ten years of days. A day with forty rows takes about 20 KB of memory.
+# The limit of cached days, about ten years. A day with forty rows takes about 20 KB of memory.
 _MAX_DAYS = 4_000
 
 

@@ -15,8 +15,8 @@ from openai_costs_dagster.spend.forecast import Forecast, forecast_period
 Period = Literal["month", "quarter", "year"]
 _MONTHS: dict[Period, int] = {"month": 1, "quarter": 3, "year": 12}
 
-# An incomplete day counts with the average of this many days before it. Four whole weeks contain each weekday equally
-# often.
+# The number of days before an incomplete day whose average replaces its spend. Four whole weeks contain each weekday
+# equally often.
 _AVERAGED_DAYS = 28
 
 HISTORY = dt.timedelta(days=400)

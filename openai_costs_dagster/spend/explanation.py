@@ -21,14 +21,14 @@ from openai_costs_dagster.spend.price_volume_mix import ChangeBreakdown, Segment
 
 # Names in a sentence are cut to this length. Some line items and ids have thousands of characters.
 _MAX_NAME_LENGTH = 100
-# A project, model, kind or API key is named as the cause if it accounts for at least this share of the change.
+# The smallest share of a change for which a project, model, kind or API key must account to be named as the cause.
 _MAIN_SHARE = Decimal("0.6")
-# From this share of the change on, the percentage is omitted, because the cause accounts for almost everything.
+# The share of a change from which the text omits the percentage of the cause, which accounts for almost everything.
 _SOLE_SHARE = Decimal("0.9")
-# The mix of cheaper and dearer usage is mentioned if it accounts for at least this share of the impact.
+# The smallest share of the impact from which the text mentions the mix of cheaper and dearer usage.
 _NOTABLE_MIX = Decimal("0.25")
-# A price or volume is described as unchanged if its ratio to the usual value is in this range. Computed unit prices
-# vary a little even if no price has changed.
+# The ratios to the usual value between which a price or a volume is described as unchanged. Computed unit prices vary a
+# little even if no price has changed.
 _UNCHANGED_PRICE = (Decimal("0.97"), Decimal("1.03"))
 _UNCHANGED_VOLUME = (Decimal("0.8"), Decimal("1.25"))
 _CREDIT_WORD = re.compile(r"discount|refund|adjustment|credit", re.IGNORECASE)

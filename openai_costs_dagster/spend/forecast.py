@@ -34,7 +34,7 @@ _RECENT = 4 * _WEEK  # The number of last days from which the level is estimated
 _HALF_LIFE = 4.0  # The number of days after which the weight of a day in the level has fallen to half.
 # If a series spends less often than every 1.5 days on average, its half-life is proportionally longer.
 _USUAL_PACE = 1.5
-_SPIKES = 2  # This number of highest and of lowest days is clipped, so that outliers do not move the level.
+_SPIKES = 2  # The number of highest days, and of lowest days, that are clipped so that outliers do not move the level.
 # The weight, in weeks, of the assumption that all weekdays are equal. The influence of this assumption shrinks as more
 # weeks are known.
 _WEEKDAY_PRIOR = 0.5
@@ -50,16 +50,17 @@ _CUSHION = 0.1
 _CREDIT_CUSHION = 1.0  # The value of `_CUSHION` for series with credits, whose sums may be negative.
 _MIN_SUM = 0.05  # The lower bound of both sides of a ratio, as a share of the cushion.
 
-_LOOKBACK = 365  # The method is tested on forecasts of this number of past days.
+_LOOKBACK = 365  # The number of past days whose forecasts are compared with their actual spend.
 # The number of days between two past forecasts. A step of 7 days would test forecasts from one weekday only.
 _STEP = 3
 _MIN_HISTORY = 28  # The number of days of history that a past forecast needs.
-# Errors are measured up to this number of days ahead. Beyond it, they are assumed to grow like a random walk.
+# The number of days ahead up to which errors are measured. Errors further ahead are assumed to grow like a random walk.
 _MAX_HORIZON = 91
 _COVERAGE = 0.8  # The share of past forecast errors that the interval covers.
 _PRIOR_SPREAD = 0.06  # The assumed error of a forecast of one day, as a logarithm, for a series without past forecasts.
 _SPREAD_PRIOR_WEIGHT = 3.0  # The number of past forecasts that the assumption `_PRIOR_SPREAD` counts as.
-_SHORT_HISTORY = 3.0  # With this number of days of history, the interval is wider by a factor of the square root of 2.
+# The number of days of history with which the interval is wider by a factor of the square root of 2.
+_SHORT_HISTORY = 3.0
 _MAX_SPREAD = math.log(10)  # The interval reaches at most from a tenth of the estimate to ten times the estimate.
 
 

@@ -24,7 +24,7 @@ After a shorter pause, the incident continues.
 """
 
 GROWTH_FACTOR = 2
-"""An incident has grown when its impact is this multiple of the impact at the last alert."""
+"""The multiple of the impact at the last alert from which an incident has grown."""
 
 # A day that was alerted in its first hours will cost more by its end anyway. A second alert about the same day
 # therefore needs a much larger growth.

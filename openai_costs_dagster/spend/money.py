@@ -14,8 +14,8 @@ from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation,
 _DIGITS = 16_000  # Enough for exact sums of decimal128 numbers, whose digits can be 12,321 places apart.
 EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _normalize = EXACT.normalize
-# This limit is above every exponent of decimal128 (-6176 to 6144). OpenAI's amounts have the 34 digits of that format,
-# and the zero 0E-6176 has its smallest exponent.
+# A limit above every exponent of decimal128 (-6176 to 6144). OpenAI's amounts have the 34 digits of that format, and
+# the zero 0E-6176 has its smallest exponent.
 _LARGEST_EXPONENT = 6_200
 _ZERO = Decimal(0)
 # A JSON number with fewer digits than 12 was printed by OpenAI's server without cutting digits. From 12 digits on, the

@@ -15,14 +15,14 @@ from openai_costs_dagster.spend.explanation import shorten
 from openai_costs_dagster.spend.money import dollars
 
 CHANGE = Decimal("0.02")
-"""A unit price counts as changed if it differs by more than this share from the earlier price.
+"""The relative difference from the earlier price above which a unit price counts as changed.
 
 The computed price of a mix of different work varies by less.
 """
 
-_STEADY = Decimal("0.01")  # The earlier prices count as steady if they differ by at most this share.
-_DAYS = 7  # The earlier price is the median over at most this number of earlier days with a price.
-_MIN_DAYS = 3  # A comparison needs at least this number of earlier days with a price.
+_STEADY = Decimal("0.01")  # The largest relative difference between earlier prices that count as steady.
+_DAYS = 7  # The largest number of earlier days with a price whose median is the earlier price.
+_MIN_DAYS = 3  # The smallest number of earlier days with a price that a comparison needs.
 _FOUR_DIGITS = Context(prec=4)
 
 

@@ -29,8 +29,8 @@ _DESCRIPTION = """The costs of {title}, allocated to the users and API keys that
 Costs that OpenAI bills by user stay with that user. All other costs are allocated in proportion to usage; costs without
 matching usage stay unallocated. The shares of a cost row add up to its exact amount. {backfill}"""
 _MAX_LISTED_MODELS = 5
-# The local clock can make at most this many newest days look begun: if the clock is further ahead of OpenAI's server,
-# requests fail (`api/pagination.py`).
+# The number of newest days that may look begun because the local clock is ahead. If the clock is further ahead of
+# OpenAI's server, requests fail (`api/pagination.py`).
 _NEWEST_DAYS = dt.timedelta(days=8)
 
 

@@ -25,7 +25,7 @@ from openai_costs_dagster.orchestration.runtime.process_id import PROCESS_TAG
 
 # Equal to `max_concurrent_runs` in dagster.yaml, the number of runs that `openai-costs up` executes at a time.
 _MAX_WORKERS = 4
-# A worker that was interrupted has this time to end its run before it is killed.
+# The time that an interrupted worker has to end its run before it is killed.
 _INTERRUPT_TIMEOUT_S = 30.0
 _UNFINISHED = [dg.DagsterRunStatus(status) for status in CREATED | STARTED]
 

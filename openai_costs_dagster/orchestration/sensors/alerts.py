@@ -21,8 +21,8 @@ from openai_costs_dagster.warehouse import readers, sensor_ticks
 from openai_costs_dagster.warehouse.database import Database
 
 _INTERVAL_S = 15
-# Dagster ends a tick after 60 seconds, and an attempt to send a message may last 10 seconds. No attempt starts later
-# than this time after the start of the tick.
+# Dagster ends a tick after 60 seconds, and an attempt to send a message may last 10 seconds. Attempts therefore only
+# start within the first 30 seconds.
 _DELIVERY_TIME = dt.timedelta(seconds=30)
 
 

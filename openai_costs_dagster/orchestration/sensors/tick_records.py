@@ -25,8 +25,8 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.errors import WarehouseError
 from openai_costs_dagster.warehouse.sensor_ticks import DeadRun, Sensor, SensorTick
 
-# Dagster may make the failure of a run visible some time after its timestamp, so each tick also covers this time before
-# the last one.
+# Dagster may make the failure of a run visible some time after its timestamp, so each tick also covers some minutes
+# before the last tick.
 _OVERLAP = dt.timedelta(minutes=10)
 _FIRST_PERIOD = dt.timedelta(days=1)
 _RUN_FAILED_ITSELF = {

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from openai_costs_dagster.spend.allocation.rounding import from_units, scale_of, split_amount, to_units
 
 _MAX_ITERATIONS = 200
-_TOLERANCE = 1e-12  # The iteration stops when the sum of every column differs by less than this share of the total.
+# The difference between the sum of a column and its given sum at which the iteration stops, as a share of the total.
+_TOLERANCE = 1e-12
 # The weight of a cell without an estimate, as a share of the total, if the cells with an estimate cannot meet the sums.
 _NO_EVIDENCE_WEIGHT = 1e-9
-# A cell without an estimate is dropped if its share of the row is below this value, because it would only store a tiny
-# amount.
+# The smallest share of a row that a cell without an estimate may have. Smaller cells are dropped, because they would
+# only store tiny amounts.
 _MIN_SHARE_WITHOUT_EVIDENCE = 1e-6
 # Shares from 0 to 1 are multiplied as integers of this scale, so that no digit of a large amount is lost.
 _FIXED_POINT = 2**62

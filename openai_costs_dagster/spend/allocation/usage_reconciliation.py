@@ -17,7 +17,7 @@ from openai_costs_dagster.spend.allocation.allocate import ModelNames, Operation
 from openai_costs_dagster.spend.allocation.allocation_rules import TOKEN_OPERATIONS, billed_counters, counter_value
 
 TOLERANCE = Decimal("0.02")
-"""Billed and counted tokens may differ by this share of the larger number without a report."""
+"""The largest difference between billed and counted tokens that is not reported, as a share of the larger number."""
 
 MIN_TOKENS = 1_000
 """Smaller differences are not reported, in tokens."""

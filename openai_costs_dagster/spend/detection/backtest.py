@@ -17,7 +17,7 @@ from openai_costs_dagster.spend.detection.root_causes import Flag, find_root_cau
 from openai_costs_dagster.spend.detection.verdicts import Verdicts, describe_reason
 
 _DAYS_PER_MONTH = 30.4
-_REPEAT_DAYS = 7  # A cause that is found again within this number of days counts as the same finding.
+_REPEAT_DAYS = 7  # The number of days within which a cause that is found again counts as the same finding.
 
 
 class SpendRow(NamedTuple):

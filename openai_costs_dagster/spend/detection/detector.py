@@ -23,11 +23,11 @@ from openai_costs_dagster.spend.detection.state.history import History, active_d
 from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.verdicts import Annotations, Verdicts
 
-# An unusual day below the minimum impact is still recorded, as a minor deviation, from this share of the minimum impact
-# on.
+# The share of the minimum impact from which an unusual day is recorded as a minor deviation. Minor deviations are
+# listed and never alerted.
 _MINOR_IMPACT_SHARE = 0.2
-# Minor deviations are only recorded for series that spend on at least this share of days. Series that spend less often
-# would give too many minor deviations.
+# The smallest share of days with spend for which minor deviations of a series are recorded. Series that spend less
+# often would give too many minor deviations.
 _MINOR_ACTIVITY = 0.5
 # A young series has no usual range. The upper bound of its spend is the first number times its highest day of the last
 # week, plus the second number times the minimum impact.

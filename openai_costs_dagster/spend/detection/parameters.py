@@ -61,7 +61,8 @@ class Parameters:
     drop_share: float = 0.45
     """The smallest drop that is flagged, as a share of the expected amount."""
     fading_share: float = 0.6
-    """A series fades if each of its last `fading_days` days stayed below this share of the expected amount.
+    """The share of the expected amount below which each of the last `fading_days` days must stay for a series to count
+    as fading.
 
     A drop of a fading series is not flagged, because an outage begins abruptly.
     """
@@ -163,7 +164,7 @@ class Parameters:
     winsorize_at_sigmas: float = 3.8
     """The largest residual that enters the noise estimate, in robust sigmas.
 
-    Larger residuals are reduced to this value.
+    Larger residuals are reduced to the largest allowed residual.
     """
     downweight_from_sigmas: float = 2.9
     """The number of sigmas from which an unusual day has a reduced weight in the regression."""

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from openai_costs_dagster.records import NO_VALUE, SeriesKey
 
-_MOST = 0.6  # A finer series is the cause of a change if it accounts for at least this share of the change.
-_SAME_CHANGE = 0.25  # Two changes count as the same if they differ by at most this share.
+_MOST = 0.6  # The smallest share of a change for which a finer series must account to be its cause.
+_SAME_CHANGE = 0.25  # The largest relative difference between two changes that count as the same change.
 
 
 class Flag(NamedTuple):

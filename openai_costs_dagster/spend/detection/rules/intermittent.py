@@ -17,19 +17,23 @@ from openai_costs_dagster.spend.detection.state.day import Day, FailedTest
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-# The last day of a sum must reach this share of the mean day, or the finding would come days after the spend.
+# The smallest last day of a high sum, as a share of the mean day. Without this limit, the finding could come days after
+# the spend.
 _LAST_DAY_SHARE = 0.5
-# Drops are only flagged for series that spend on at least this share of days. For others, a day without spend is usual.
+# The smallest share of days with spend for which drops of a series are flagged. A series that spends less often usually
+# has days without spend.
 _MIN_DROP_ACTIVITY = 0.4
-# A series needs this number of active days in the window before its spend can be called usual or unusual.
+# The smallest number of days with spend in the window that shows which spend is usual.
 _MIN_ACTIVE_DAYS = 4
-# The test of frequent high days needs this number of active days to know the usual height and frequency.
+# The smallest number of days with spend that shows how high and how frequent spend usually is.
 _MIN_RUN_ACTIVE_DAYS = 9
-# A series with at most this number of active days in the window of eight weeks counts as a weekly job.
+# The largest number of days with spend in eight weeks for which a series counts as a weekly job.
 _WEEKLY_JOB_DAYS = 10
-# Frequent days must also be this many sigmas high. Frequency alone is not enough, because jobs often run in bursts.
+# The smallest number of sigmas by which frequent days must be high. Frequency alone is not enough, because jobs often
+# run in bursts.
 _HIGH_SIGMAS = 2.5
-# Each active day of a run must reach this share of the run's mean deviation, so that one outlier does not make a run.
+# The smallest share of a run's mean deviation that each day with spend must reach, so that one outlier does not make a
+# run.
 _RUN_DAY_SHARE = 0.3
 
 

@@ -18,23 +18,25 @@ from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import LevelChange, Levels
 
-# A sibling that is at most this many days old offsets a change even without a significant deviation, because its own
-# history is too short for one.
+# The age in days up to which a sibling can offset a change without a significant deviation, because its own history is
+# too short for one.
 _NEW_DAYS = 21
-_SUCCESSOR_DAYS = 35  # A series that is at most this many days old can be the successor of another series.
-# A successor may spend at most this many times as much, and at least this fraction as much, as the other series lost.
+_SUCCESSOR_DAYS = 35  # The age in days up to which a series can be the successor of another series.
+# The largest ratio, in either direction, between the spend of a successor and the loss of the series that it replaces.
 _SUCCESSOR_FACTOR = 1.8
-_CLEAR_SIGMAS = 4  # An older sibling offsets a change only if it deviates by this many sigmas.
-_UNCHANGED_TOTAL_SIGMAS = 1  # A total counts as unchanged if it deviates by at most this many sigmas.
-_OFFSET_RANGE = 0.7, 1.5  # The siblings must offset a share of the change that lies in this range.
-_WIDE_OFFSET_RANGE = 0.5, 2  # This range replaces `_OFFSET_RANGE` on days on which the total changed little.
-_SMALL_TOTAL_CHANGE = 0.4  # The total changed little if its change is below this share of the change of the series.
-# A migration is provisional for this number of days. The number is less than a week, so that the weeks with which the
-# siblings are compared end before the migration.
+_CLEAR_SIGMAS = 4  # The number of sigmas by which an older sibling must deviate to offset a change.
+_UNCHANGED_TOTAL_SIGMAS = 1  # The number of sigmas up to which a total counts as unchanged.
+_OFFSET_RANGE = 0.7, 1.5  # The smallest and the largest share of a change that siblings may offset in a migration.
+_WIDE_OFFSET_RANGE = 0.5, 2  # The value of `_OFFSET_RANGE` on days on which the total changed little.
+# The change of a total below which it counts as little, as a share of the change of the series.
+_SMALL_TOTAL_CHANGE = 0.4
+# The number of days for which a migration is provisional. Less than a week is required, because the siblings are
+# compared with weeks that end before the migration.
 _PROVISIONAL_DAYS = 5
-# The siblings have returned to their old spend if they offset less than this share of the deviation of the series.
+# The share of the deviation of a series below which its siblings no longer offset it, so that they have returned to
+# their old spend.
 _RETURNED_SHARE = 0.35
-# The series has stayed at its new level if it deviates by more than this share of its change (log scale).
+# The share of its change of level, on the log scale, above which a series has stayed at its new level.
 _STAYED_SHARE = 0.6
 
 

@@ -19,9 +19,9 @@ from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 from openai_costs_dagster.spend.detection.state.ranges import DayRun, Ranges
 
-_MIN_ACTIVITY = 0.5  # Runs of days are only tested for series that spend on at least this share of days.
-# At least four in five days of a run must exceed this share of the run's mean deviation, so that one outlier does not
-# make a run.
+_MIN_ACTIVITY = 0.5  # The smallest share of days with spend for which runs of days of a series are tested.
+# The share of a run's mean deviation that four in five of its days must exceed, so that one outlier does not make a
+# run.
 _RUN_DAY_SHARE = 0.3
 
 # In the first days after a series became old enough for the tests, a drop is ignored if the spend was also low on each
@@ -29,27 +29,29 @@ _RUN_DAY_SHARE = 0.3
 _YOUNG_STOP_DAYS = 3
 
 # The constants of the test of a new series.
-_RISING_SHARE = 0.5  # A new series is only tested on days above this share of its highest day of the last week.
-_FIRST_DAYS = 5  # In its first days, up to this age in days, any growth of a new series counts as sudden.
-_SUDDEN_FACTOR = 2.0  # Later, growth counts as sudden if the day is at least this multiple of the highest earlier day.
-_MULTIPLE_FACTOR = 3.5  # A new series is flagged if it spends at least this multiple of its own highest earlier day.
-_MIN_HISTORY_DAYS = 3  # A comparison with the highest earlier day needs this number of earlier days.
-# A series is flagged on its first day if it spends more than this share of the total's expected amount.
+_RISING_SHARE = 0.5  # The share of its highest day of the last week above which a day of a new series is tested.
+_FIRST_DAYS = 5  # The number of days after the start of a series in which any growth counts as sudden.
+# The multiple of its highest earlier day from which the growth of a series counts as sudden after `_FIRST_DAYS`.
+_SUDDEN_FACTOR = 2.0
+_MULTIPLE_FACTOR = 3.5  # The multiple of its own highest earlier day from which a new series is flagged.
+# The number of earlier days that a comparison of a new series with its highest earlier day needs.
+_MIN_HISTORY_DAYS = 3
+# The share of the total's expected amount above which a series is flagged on its first day.
 _APPEARING_SHARE = 0.25
-# A new series replaces its siblings, and is not flagged, if they drop by at least this share of its spend on its first
-# day.
+# The share of a new series' spend from which drops of its siblings mean that the series replaces them and is not
+# flagged.
 _OFFSET_SHARE = 0.5
-_SIBLING_DROP_SIGMAS = 1  # A sibling has dropped if its spend is this many sigmas below the expected amount.
+_SIBLING_DROP_SIGMAS = 1  # The number of sigmas below its expected amount from which a sibling has dropped.
 # A new series explains the excess of its total if the series spends more than the first share of the excess, and the
 # excess is more than the second share of this spend.
 _EXCESS_SHARES = 0.5, 0.6
-# If the total is within its range, a new series is flagged only if its spend is at least this multiple of the minimum
-# impact.
+# The multiple of the minimum impact from which a new series can be flagged while its total is within its range.
 _LARGE_IMPACTS = 4
-# In its first days, a series is flagged if it spends more than this share of the total's expected amount.
+# The share of the total's expected amount above which a series is flagged within its first days.
 _FIRST_DAYS_SHARE = 0.6
-_EXCESS_MIN_SHARE = 0.15  # For a later flag, the total must exceed its expected amount by this share.
-# The score of the evaluated day is combined with the scores of this number of earlier days, so that a lasting excess
+# The share by which a total must exceed its expected amount for a flag of a new series after its first days.
+_EXCESS_MIN_SHARE = 0.15
+# The number of earlier days whose scores are combined with the score of the evaluated day, so that a lasting excess
 # counts more than a short excess.
 _EXCESS_DAYS = 4
 

@@ -11,21 +11,23 @@ from openai_costs_dagster.spend.detection.state.episodes import Episodes
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-# A day has returned to an earlier level if it is within this distance of the level (log scale).
+# The largest distance from an earlier level, on the log scale, at which a day has returned to the level.
 _RETURN_TOLERANCE = 0.4
-_RETURN_SHARE = 0.4  # A day must also have covered this share of the distance to the earlier level.
-# For series with much noise, this tolerance in sigmas replaces `_RETURN_TOLERANCE` if it is larger.
+# The smallest share of the distance to an earlier level that a day must have covered to count as a return.
+_RETURN_SHARE = 0.4
+# The tolerance in sigmas for series with much noise. The larger one of this tolerance and `_RETURN_TOLERANCE` applies.
 _RETURN_SIGMAS = 2.5
-# A slow fall matches an earlier level change if the two differ by less than this share of the change.
+# The largest difference between a slow fall and an earlier change of level that match, as a share of the change.
 _SLOW_RETURN_SHARE = 0.25
-# A day has returned to the level before a steep rise if it is at most this far below the level (log scale).
+# The largest distance below the level before a steep rise, on the log scale, at which a day has returned to the level.
 _STEEP_RISE_TOLERANCE = 0.25
-_RISE_DAYS = 14  # A rise of the level is steep if it happens within this number of days.
-_RISE_GAP_DAYS = 2  # The newest days are left out of this comparison, because they may belong to the fall.
+_RISE_DAYS = 14  # The number of days over which a steep rise of the level is measured.
+# The number of newest days that are left out when a steep rise is searched, because they may belong to the fall.
+_RISE_GAP_DAYS = 2
 
 # A slow fall consists of several low days, of which none is flagged. The constants below define it.
-_LOW_SIGMAS = 1.0  # A day is low if it is this many sigmas below the level.
-_LOW_MEAN_SIGMAS = 3.5  # The mean of all low days is low if it is this many sigmas below the level.
+_LOW_SIGMAS = 1.0  # The number of sigmas below the level from which a day is low.
+_LOW_MEAN_SIGMAS = 3.5  # The number of sigmas below the level from which the mean of all low days shows a fall.
 _MIN_LOW_DAYS, _MAX_LOW_DAYS = 3, 14
 
 

@@ -11,19 +11,22 @@ from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import Levels
 
-# A drop on a holiday to less than this share of the expected amount is an outage and stays flagged.
+# The share of the expected amount below which a drop on a holiday is an outage and stays flagged.
 _OUTAGE_SHARE = 0.02
-_HOLIDAY_RISE = 1.5  # A rise on a holiday is suppressed up to this multiple of the expected amount.
-_AFTER_DROP_DAYS = 14  # After a lower level has become normal, further drops are suppressed for this number of days.
-_WINDING_DOWN_DAYS = 14  # A series winds down if its level falls during this number of days.
+_HOLIDAY_RISE = 1.5  # The multiple of the expected amount up to which a rise on a holiday is suppressed.
+# The number of days after a lower level has become normal for which further drops are suppressed.
+_AFTER_DROP_DAYS = 14
+# The number of days over which the fall of a level is measured to recognize a series that winds down.
+_WINDING_DOWN_DAYS = 14
 
 # On a day of common rest, at least half of at least four series spend clearly less than expected.
 _MIN_SERIES = 4
 _RESTING_SIGMAS = 1.5
 _RESTING_SHARE = 0.5
 
-_MONTHS = 4  # A rise at a month end is compared with this number of earlier month ends.
-_MONTH_END_SHARE = 0.5  # An earlier month end is similar if it reached this share of the rise (log scale).
+_MONTHS = 4  # The number of earlier month ends with which a rise at a month end is compared.
+# The share of a rise, on the log scale, that an earlier month end must reach to count as similar.
+_MONTH_END_SHARE = 0.5
 _MONTH_END_PLACES = 2 * holidays.MONTH_END_DAYS  # The number of days around the turn of a month that are recorded.
 
 

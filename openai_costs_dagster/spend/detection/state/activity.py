@@ -8,13 +8,14 @@ import numpy as np
 
 from openai_costs_dagster.spend.detection.panel import Flags, Integers
 
-_MIN_AGE_DAYS = 21  # From this age in days on, three weeks of data are enough to classify a series.
-_MOSTLY_ACTIVE = 0.8  # A series that spends on at least this share of days is never intermittent.
+# The age in days from which a series is classified by its weekdays: three weeks of data are enough to see a pattern.
+_MIN_AGE_DAYS = 21
+_MOSTLY_ACTIVE = 0.8  # The share of days with spend from which a series is never intermittent.
 # The value of `_MOSTLY_ACTIVE` for a series that is younger than `_MIN_AGE_DAYS`.
 _NEARLY_ALWAYS_ACTIVE = 0.95
-# The activity is irregular if the weekday leaves at least this share of its variance unexplained.
+# The share of the variance of activity that the weekday must leave unexplained for irregular activity.
 _IRREGULARITY = 0.4
-# A series has a weekday pattern if its shares of active days differ by at least this much between working days.
+# The smallest difference between working days, in their shares of days with spend, that is a weekday pattern.
 _WEEKDAY_SPREAD = 0.6
 
 

@@ -16,11 +16,11 @@ from openai_costs_dagster.spend.detection.state.day import Day
 from openai_costs_dagster.spend.detection.state.history import History
 from openai_costs_dagster.spend.detection.state.levels import LONG_AGO, Levels
 
-_CLOSE_AFTER_DAYS = 2  # An episode closes after this number of consecutive unflagged days.
-_DROP_LEVEL_DAYS = 3  # The new level after a drop is the median of this number of last days.
-# Flagged days agree on a level if their spread is at most this many standard deviations of the noise.
+_CLOSE_AFTER_DAYS = 2  # The number of consecutive unflagged days after which an episode closes.
+_DROP_LEVEL_DAYS = 3  # The number of last days whose median is the new level after a drop.
+# The largest spread of flagged days that agree on a level, in standard deviations of the noise.
 _STEADY_NOISES = 5
-# For series with little noise, flagged days agree if their spread is at most this large (log scale).
+# The largest spread of flagged days that agree on a level, on the log scale, for series with little noise.
 _STEADY_RANGE = 0.35
 
 

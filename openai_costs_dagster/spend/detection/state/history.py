@@ -15,8 +15,9 @@ from openai_costs_dagster.spend.detection.state.day import Day
 
 # This factor converts the median absolute deviation of a normal distribution to its standard deviation.
 _MAD_TO_SIGMA = 1.4826
-_ADOPTION_START_DAYS = 10  # The rise of a series after its start is measured from this age in days.
-# A series counts as adopted if its level rises by this much until it is `settling_age_days` old (log scale).
+_ADOPTION_START_DAYS = 10  # The age in days from which the rise of a new series is measured.
+# The rise of the level until the age `settling_age_days`, on the log scale, from which people have gradually adopted a
+# series.
 _ADOPTION_RISE = 0.3
 _MAX_TREND = 0.012  # Steeper trends per day are not extrapolated (log scale).
 # The first days of a series weigh fully, because no expectation exists yet with which they could be compared.
