@@ -4,9 +4,10 @@ To find out why an alert was not received, start with this module. `route` puts 
 channel, and `deliver` sends the messages that are due. `warehouse/outbox.py` stores alerts and messages, and
 `openai-costs alerts list` shows them.
 
-Several processes may call `route` and `deliver` at the same time, and may be killed at any time. Routing is one
-transaction. A process claims a message before it sends the message. If the process is killed before it records the
-message as delivered, the claim expires and another process sends the message again with the same key.
+Several processes may call `route` and `deliver` at the same time, and may be killed at any time. Alerts are routed in
+one transaction, so that no alert is routed twice. A process claims a message before it sends the message. If the
+process is killed before it records the message as delivered, the claim expires and another process sends the message
+again with the same key.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Overview:
     """The dimensions by which OpenAI grouped the stored days, as ranges of days from the oldest on."""
     month_to_date: Decimal = Decimal(0)
     month_to_date_other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
-    """The spend of the month to date in each currency other than US dollars. `month_to_date` does not include it."""
+    """The spend of the month to date in each currency other than US dollars, which `month_to_date` does not include."""
     other_currencies: dict[str | None, Decimal] = field(default_factory=dict)
     """The spend in each currency other than US dollars since the day `other_currencies_since`."""
     other_currencies_since: dt.date | None = None

@@ -98,7 +98,7 @@ class AnomalyEntry:
     dagster_path: str
     """The path of the page of the check in Dagster's UI."""
     has_daily_range: bool = True
-    """Whether the amounts and the range belong to the single day. If False, they are sums over several days."""
+    """Whether the amounts and the range belong to the single day, and are not sums over several days."""
 
 
 @dataclass(frozen=True)

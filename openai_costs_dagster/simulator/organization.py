@@ -44,7 +44,7 @@ class SimulatedOrganization:
     """A simulated organization: its generated facts, and the groupings and endpoints that the API offers to it.
 
     The facts of a day depend on `workloads`, `seed`, `first_day` and `growth`, and are generated when they are first
-    used. After that, facts must only be changed by the methods, which are safe to call while a simulator serves the
+    used. Generated facts must only be changed by the methods, which are safe to call while a simulator serves the
     organization. All other attributes may be set at any time.
     """
 

@@ -58,7 +58,7 @@ def asset_settings(
     """Return the arguments of `@dg.asset` that all assets of an organization have in common.
 
     `view` names the view in the schema `openai_costs` that shows the rows of the asset. `columns` describes the columns
-    of that view. Without `partitioning`, the asset has no partitions.
+    of the view. Without `partitioning`, the asset has no partitions.
     """
     return {
         "group_name": asset_keys.group(organization.name),

@@ -82,14 +82,14 @@ ALLOCATED_COSTS = _schema(
 DIRECTORY = _schema(
     ("organization", "text", "The configured name of the organization"),
     ("kind", "text", "The kind of the entry: project, user or api_key"),
-    ("id", "text", "The id in costs and usage"),
+    ("id", "text", "The id of the entry in costs and usage"),
     ("name", "text", "The latest known name of the project, user or API key"),
     ("email", "text", "The email address of a user, if addresses are stored"),
     ("project_id", "text", "The project that an API key belongs to"),
     ("owner_id", "text", "The owner of an API key"),
     ("status", "text", "The status that OpenAI returns; deleted and archived entries keep their names"),
     ("earlier_names", "text[]", "The names before the latest one"),
-    ("last_seen_at", "timestamptz", "The last time that OpenAI listed the entry"),
+    ("last_seen_at", "timestamptz", "The last time at which OpenAI listed the entry"),
 )
 
 FOCUS = dg.TableSchema(

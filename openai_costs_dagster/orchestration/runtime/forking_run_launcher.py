@@ -85,7 +85,7 @@ class ForkingRunLauncher(RunLauncher):
 
     @override
     def dispose(self) -> None:
-        """Let the fork server end after its last run. Runs that have started continue."""
+        """Let the fork server end after its last run, so that runs that have started can continue."""
         with self._lock:
             self._is_disposed = True
             self._close_fork_server()

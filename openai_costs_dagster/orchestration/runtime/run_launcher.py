@@ -69,8 +69,7 @@ class RunLauncher(dg.DefaultRunLauncher):
         """Return the state of a run that a code server executes, or `UNKNOWN` if it cannot be determined."""
         owner, _, text = run.tags.get(PROCESS_TAG, "").partition(f" {_BY_CODE_SERVER} ")
         launched_by = process_id.Process.parse(text)
-        # An automatic retry inherits the tags of the run that it retries. The process in an inherited tag belongs to
-        # the other run.
+        # An automatic retry inherits the tags of the run that it retries, so the tag may name the process of that run.
         if owner != run.run_id or launched_by is None:
             return State.UNKNOWN
         client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]

@@ -159,7 +159,7 @@ class Parameters:
     recent_noise_cap: float = 1.05
     """The largest noise that the tests use, as a multiple of the recent noise estimate.
 
-    Without the limit, the usual range would stay wide for weeks after spend has become calmer.
+    Without this limit on the noise, the usual range would stay wide for weeks after spend has become calmer.
     """
     winsorize_at_sigmas: float = 3.8
     """The largest residual that enters the noise estimate, in robust sigmas.
