@@ -17,7 +17,7 @@ from openai_costs_dagster.orchestration.partitions import range_tags
 from ..conftest import Configure
 from .launching import KEY, requested, run
 
-TODAY = dt.date(2026, 3, 11)  # a Wednesday
+TODAY = dt.date(2026, 3, 11)  # This day is a Wednesday.
 SUNDAY = dt.date(2026, 3, 15)
 START = dt.date(2026, 1, 5)
 
@@ -132,7 +132,7 @@ def test_missing_days_are_requested_at_each_tick(definitions: dg.Definitions, in
     gap = DayRange(dt.date(2026, 2, 10), dt.date(2026, 2, 12))
     materialize(instance, (day for day in DayRange(START, TODAY) if day not in gap))
     found, cursor = requested(definitions, instance, at(TODAY, "10:10:00"))
-    assert found == [gap]  # on the first attempt
+    assert found == [gap]  # The first evaluation requests missing days only.
     for hour in (11, 12):
         found, cursor = requested(definitions, instance, at(TODAY, f"{hour}:00:10"), cursor=cursor)
         assert found == [gap, *last(2)]

@@ -86,9 +86,8 @@ def test_days_that_a_first_run_did_not_reach_are_requested_again(
     make_sync_setup: MakeSyncSetup, configure: Configure, instance: dg.DagsterInstance, clock: Clock
 ) -> None:
     clock.now = at(MARCH, "10:10:00")
-    setup = make_sync_setup(
-        small_organization(lookback_days=90, api_keys_from=MARCH - 40 * ONE_DAY)
-    )  # two sync windows
+    # Costs by API key start within the period, so the run has two sync windows.
+    setup = make_sync_setup(small_organization(lookback_days=90, api_keys_from=MARCH - 40 * ONE_DAY))
     configuration = configure(onboarded(setup), database=setup.database)
     definitions = build_definitions(configuration)
 
@@ -114,9 +113,8 @@ def test_later_start_date_still_requests_served_days(
     configuration = configure(onboarded(setup), database=setup.database)
     clock.now += dt.timedelta(days=10)
     late = [clock.today - 100 * ONE_DAY, clock.today - 90 * ONE_DAY]
-    assert not run(
-        configuration, instance, [late[0], late[0] + ONE_DAY]
-    ).success  # the API refuses the oldest day, so the start moves
+    # The API refuses the oldest day, so the start date moves forward.
+    assert not run(configuration, instance, [late[0], late[0] + ONE_DAY]).success
     definitions = build_definitions(configuration)
     found, cursor = requested(definitions, instance, clock.now)
     assert found == [DayRange(late[1], clock.today)]

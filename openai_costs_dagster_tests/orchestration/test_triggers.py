@@ -191,7 +191,8 @@ def test_retry_of_a_run_that_was_deleted_counts_by_its_own_tags(project: Project
 def test_reexecution_by_a_person_is_manual_and_so_is_its_retry(project: Project) -> None:
     scheduled = project.scheduled()
     reexecuted = project.reexecuted(scheduled)
-    assert reexecuted.tags["dagster/schedule_name"] == host_project.SCHEDULE  # Dagster copies the tags of the first run
+    # Dagster copies the tags of the first run.
+    assert reexecuted.tags["dagster/schedule_name"] == host_project.SCHEDULE
     assert [project.trigger(run) for run in (reexecuted, project.retried(reexecuted))] == ["manual", "manual"]
 
 

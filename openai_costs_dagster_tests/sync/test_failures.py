@@ -44,7 +44,7 @@ def queue_faults(setup: SyncSetup, day: dt.date, *faults: Fault) -> Callable[[Qu
 
 
 def no_script(_: Query) -> None:
-    """Change nothing."""
+    """Leave the response of the simulator unchanged."""
 
 
 def reasons(outcome: Outcome) -> set[tuple[str, bool]]:
@@ -56,7 +56,8 @@ def reasons(outcome: Outcome) -> set[tuple[str, bool]]:
 )
 def test_failed_window_fails_only_its_own_days(make_sync_setup: MakeSyncSetup, kind: FaultKind) -> None:
     setup = make_sync_setup()
-    setup.ingest(ALL)  # stores the served groupings, so that the next run sends one query per window
+    # This run stores the served groupings, so that the next run sends one query per window.
+    setup.ingest(ALL)
     before = {key: amount for key, amount in setup.stored().items() if key[0] in FAILING}
     for day in ALL:
         setup.simulated.restate(day, lambda facts: tuple(fact.scaled(Decimal(2)) for fact in facts))
@@ -230,7 +231,8 @@ def test_settled_day_that_becomes_empty_is_requested_twice(make_sync_setup: Make
     setup.simulated.clear_day(DAY)
     requests_before = len(setup.simulator.requests)
     report = setup.ingest(BEFORE).stored[DAY]
-    assert len(setup.simulator.requests) - requests_before == 5  # both responses twice, and the users' totals
+    # Two grouped, two ungrouped, and one for the totals by user.
+    assert len(setup.simulator.requests) - requests_before == 5
     assert report.became_empty
     assert setup.stored() == setup.expected(BEFORE)
     assert setup.query("select sum(new_amount) from openai_costs.cost_revisions") == [(Decimal(0),)]
@@ -246,7 +248,8 @@ def test_day_that_is_empty_in_one_response_only_keeps_its_costs(make_sync_setup:
     responses = iter(range(100))
 
     def restore_day(_: Query) -> None:
-        if next(responses) == 2:  # after the grouped and the ungrouped response, both empty
+        # The first grouped and the first ungrouped response were empty.
+        if next(responses) == 2:
             setup.simulated.restate(DAY, lambda _: facts)
 
     setup.simulator.script = restore_day
@@ -262,7 +265,7 @@ def test_provisional_day_that_becomes_empty_is_requested_once(make_sync_setup: M
     setup.ingest([clock.today])
     setup.simulated.clear_day(clock.today)
     outcome = setup.ingest([clock.today])
-    assert outcome.requests == 3  # both responses once, and the users' totals
+    assert outcome.requests == 3  # One grouped, one ungrouped, and one for the totals by user.
     assert not outcome.stored[clock.today].became_empty
 
 

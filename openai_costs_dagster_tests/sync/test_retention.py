@@ -20,7 +20,7 @@ from ..sync_setup import SyncSetup, days
 
 DAY = dt.date(2026, 2, 3)
 DAYS = days(DAY, 5)
-LATER = dt.datetime(2026, 3, 7, 12, tzinfo=dt.UTC)  # thirty days earlier is the middle of DAYS
+LATER = dt.datetime(2026, 3, 7, 12, tzinfo=dt.UTC)  # Thirty days earlier is the middle of `DAYS`.
 WITHIN_RETENTION = days(dt.date(2026, 2, 5), 3)
 
 

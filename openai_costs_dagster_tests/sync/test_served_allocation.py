@@ -192,4 +192,4 @@ def test_stored_classifications_are_used_without_classifying_again(
     assert allocated(serve, rows, usage) == shares_of("gpt-5-mini-2025-08-07, output", ada="8") | shares_of(
         long, unallocated="1"
     )
-    assert computed == [long]  # too long to be stored
+    assert computed == [long]  # The classification of such a long line item is not stored.

@@ -164,7 +164,8 @@ def test_bytes_that_are_not_utf_8_are_stored_as_replacement_character(serve: Ser
 def test_long_text_in_a_cost_row_is_stored_unchanged(serve: Serve) -> None:
     texts = {name: long_text(seed=number) for number, name in enumerate((*_COST_TEXTS, "currency"))}
     work = serve(RowServer(rows=lambda _: [cost_row(), cost_row(amount="0.50", **texts)]))
-    for _ in range(2):  # the second run updates the rows of the first
+    # The second run must find and update the rows of the first run.
+    for _ in range(2):
         assert not work.ingest().failed
     found = work.query(f"select distinct {', '.join(texts)}, amount from openai_costs.daily_costs where amount < 1")  # noqa: S608  # names from the test
     assert found == [(*(texts | {"currency": texts["currency"].lower()}).values(), Decimal("0.5"))]

@@ -243,7 +243,8 @@ def test_connection_killed_before_the_commit_leaves_nothing(database: Database, 
             outcome.append(error)
 
     with database.connect() as gate, gate.transaction():
-        gate.execute("lock table openai_costs.sync_windows in access exclusive mode")  # the commit waits for this lock
+        # The commit of the sync window waits for this lock.
+        gate.execute("lock table openai_costs.sync_windows in access exclusive mode")
         thread = threading.Thread(target=commit)
         thread.start()
         _wait_until_blocked(connection, thread, pid)

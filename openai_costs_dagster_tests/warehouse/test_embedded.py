@@ -84,7 +84,8 @@ def test_data_directory_is_private_and_server_restarts_in_the_same_process(
 def test_failed_start_is_reported_with_its_cause(data_directory: Path) -> None:
     (data_directory / "postgres" / "global").mkdir(parents=True)
     (data_directory / "postgres" / "global" / "pg_control").touch()
-    (data_directory / "postgres" / "PG_VERSION").write_text("9\n", encoding="utf-8")  # written by an older release
+    # An older PostgreSQL release wrote this data directory.
+    (data_directory / "postgres" / "PG_VERSION").write_text("9\n", encoding="utf-8")
     with pytest.raises(errors.DatabaseUnavailable, match=r"the embedded PostgreSQL in .* does not start: .*its log is"):
         embedded.start(data_directory)
 
@@ -92,7 +93,8 @@ def test_failed_start_is_reported_with_its_cause(data_directory: Path) -> None:
 def test_server_with_a_stale_pid_file_is_not_running(data_directory: Path) -> None:
     (data_directory / "postgres").mkdir(parents=True)
     file = data_directory / "postgres" / "postmaster.pid"
-    file.write_text(f"{2**22 + 1}\n", encoding="utf-8")  # above the largest process id of Linux
+    # No process has this id: it is above the largest process id of Linux.
+    file.write_text(f"{2**22 + 1}\n", encoding="utf-8")
     assert not embedded.is_running(data_directory)
     file.write_text("", encoding="utf-8")
     assert not embedded.is_running(data_directory)
@@ -295,7 +297,7 @@ def test_server_in_an_unusual_path_ignores_libpq_variables_and_locale(
     data_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPORT", "6000")
-    monkeypatch.setenv("LC_ALL", "xx_YY.ISO-8859-1")  # a locale that is not installed
+    monkeypatch.setenv("LC_ALL", "xx_YY.ISO-8859-1")  # This locale is not installed.
     unusual = data_directory / UNUSUAL
     url = embedded.start(unusual)
     try:

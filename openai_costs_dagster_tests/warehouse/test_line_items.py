@@ -35,7 +35,7 @@ def test_equal_or_older_rules_change_nothing(connection: Connection) -> None:
     line_items.classify_new(connection, ["a"], by_rules("newer"), 2)
     assert line_items.reclassify(connection, by_rules("same"), 2) == 0
     assert line_items.reclassify(connection, by_rules("older"), 1) == 0
-    line_items.classify_new(connection, ["a"], by_rules("older"), 1)  # an older release that runs beside a newer one
+    line_items.classify_new(connection, ["a"], by_rules("older"), 1)  # An older release still runs after the upgrade.
     assert stored_line_items(connection) == [("a", "Service", "A", "newer")]
 
 

@@ -115,8 +115,9 @@ def test_no_index_contains_a_text_of_the_api(connection: Connection) -> None:
         where table_class.relnamespace = 'openai_costs'::regnamespace and column_of.atttypid = 'text'::regtype
         """
     ).fetchall()
-    bounded = {("line_items", "line_item"), ("projects", "project_id")}  # at most MAX_KEY_LENGTH characters
-    bounded.add(("leases", "name"))  # contains the configured name of an organization
+    # These columns hold at most MAX_KEY_LENGTH characters. A lease is named after a configured organization.
+    bounded = {("line_items", "line_item"), ("projects", "project_id")}
+    bounded.add(("leases", "name"))
     assert {(table, column) for table, column in found if column in texts} <= bounded
 
 

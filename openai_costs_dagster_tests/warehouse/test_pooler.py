@@ -60,7 +60,7 @@ def bounce(trust_server: Databases) -> Iterator[Bounce]:
                     ]
                 )
             )
-            owner = Path(sockets).stat()  # PgBouncer refuses to run as root, like the PostgreSQL server
+            owner = Path(sockets).stat()  # PgBouncer and PostgreSQL refuse to run as root.
             for path in (folder, users, file):
                 os.chown(path, owner.st_uid, owner.st_gid)
             is_root = os.geteuid() == 0

@@ -70,7 +70,7 @@ def test_migration_reports_the_session_that_it_waits_for(
             reader.execute("select from openai_costs.daily_costs")
             for other in others:
                 other.start()
-            # One migration waits for the reader, and the other one for the first.
+            # One migration waits for the reader, and the other migration waits for the first migration.
             while not ("(a dashboard)" in caplog.text and "(openai-costs)" in caplog.text):
                 assert all(other.is_alive() for other in others)
         for other in others:
@@ -102,9 +102,8 @@ def test_preparing_again_writes_nothing(database: Database) -> None:
 
 def test_view_of_another_release_is_replaced(database: Database) -> None:
     with database.connect() as connection:
-        connection.execute(
-            "drop view openai_costs.daily_costs cascade"
-        )  # also drops the view focus, which selects from daily_costs
+        # This also drops the view `focus`, which depends on `daily_costs`.
+        connection.execute("drop view openai_costs.daily_costs cascade")
         connection.execute("update openai_costs.schema_metadata set value = 'of another release' where key = 'views'")
     database.prepare()
     with database.connect() as connection:
@@ -123,7 +122,7 @@ database.Database(os.environ["DATABASE_URL"]).prepare()
 def newer_release(folder: Path) -> Path:
     """Copy this package, add a column to its view `sync_status`, and return the parent folder of the copy."""
     package = folder / "openai_costs_dagster"
-    for name in ("warehouse", "spend", "simulator"):  # seconds, far more than preparing a database takes
+    for name in ("warehouse", "spend", "simulator"):
         shutil.copytree(Path(openai_costs_dagster.__file__).with_name(name), package / name)
     for file in Path(openai_costs_dagster.__file__).parent.glob("*.py"):
         shutil.copy(file, package)

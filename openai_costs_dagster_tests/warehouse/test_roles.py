@@ -189,12 +189,12 @@ def test_loader_cannot_migrate_and_works_after_the_owner_migrated(installed: Ins
 @pytest.mark.parametrize("view", view_names())
 def test_reader_reads_every_view(installed: Installation, view: str) -> None:
     with installed.reader.connect() as connection:
-        connection.execute(f"select * from openai_costs.{view}")  # noqa: S608  # the name is a constant of this package
+        connection.execute(f"select * from openai_costs.{view}")  # noqa: S608  # our own names
 
 
 @pytest.mark.parametrize("table", [*TABLES, *sorted(OF_THE_SCHEMA - set(TABLES))])
 def test_reader_cannot_read_tables_or_their_statistics(installed: Installation, table: str) -> None:
-    assert refused(installed.reader, f"select from openai_costs.{table}")  # the name is a constant of this package
+    assert refused(installed.reader, f"select from openai_costs.{table}")
     with installed.loader.connect() as connection:
         store(connection, {DAY: [row("1.5"), row("2.5", project_id="proj_two")]})
     installed.run("analyze")
@@ -216,7 +216,7 @@ def test_reader_cannot_read_tables_or_their_statistics(installed: Installation, 
 )
 def test_reader_cannot_write_or_assume_other_roles(installed: Installation, statement: str) -> None:
     with psycopg.connect(installed.reader.url, autocommit=True) as connection:
-        connection.execute("set default_transaction_read_only = off")  # a default that any session may turn off
+        connection.execute("set default_transaction_read_only = off")  # Every session may change this default.
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
 
@@ -233,7 +233,8 @@ def test_foreign_view_in_the_schema_gets_no_grants(installed: Installation) -> N
 def test_grants_survive_recreated_views(installed: Installation) -> None:
     before = digest(installed)
     installed.run(
-        "drop view openai_costs.daily_costs cascade",  # also drops the view focus, which selects from daily_costs
+        # `cascade` also drops the view `focus`, which selects from `daily_costs`.
+        "drop view openai_costs.daily_costs cascade",
         "update openai_costs.schema_metadata set value = 'of another release' where key = 'views'",
     )
     installed.owner.prepare()

@@ -1,4 +1,4 @@
-"""Runs of the costs asset: materializations and check results per day, and failed days."""
+"""Tests of runs of the asset `costs`: materializations and check results of each day, and failed days."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -103,7 +103,7 @@ def test_range_of_one_day_is_one_run(
 def test_single_partition_key_is_one_run(
     setup: SyncSetup, configuration: Configuration, instance: dg.DagsterInstance
 ) -> None:
-    # As a single day is started from the asset's page.
+    # The asset page of the Dagster UI starts a single day as a partition key instead of a range.
     result = run(configuration, instance, WEEK[0])
     assert result.success
     assert setup.stored_days() == WEEK[:1]
@@ -128,7 +128,7 @@ def failing_on(setup: SyncSetup, day: dt.date, fault: Fault) -> Callable[[Query]
 
 @pytest.fixture
 def earlier(setup: SyncSetup) -> list[dt.date]:
-    """The days around 6 December, which are two windows, and known to be: by API key only since then."""
+    """Stored days around 6 December 2025, the first day with costs by API key. The days are two sync windows."""
     setup.organization = setup.organization.model_copy(update={"start_date": dt.date(2025, 12, 1)})
     requested_days = days(dt.date(2025, 12, 3), 6)
     setup.ingest(requested_days)
@@ -157,7 +157,7 @@ def test_failed_days_of_a_range_are_not_materialized(
     record = instance.get_run_by_id(result.run_id)
     assert record
     assert record.status is dg.DagsterRunStatus.FAILURE
-    assert RETRY not in record.tags  # it may pass: a run retry is welcome
+    assert RETRY not in record.tags  # The failure is transient, so Dagster may retry the run.
 
     setup.simulator.script = lambda _: None
     setup.simulator.faults.clear()
@@ -219,7 +219,7 @@ def test_difference_is_an_error_on_settled_and_a_warning_on_provisional_days(
 
     setup.simulator.script = bill_otherwise
     result = run(configuration, instance, days(settled, 5))
-    assert result.success  # it never prevents storing
+    assert result.success  # A difference never prevents the storage of a day.
     found = evaluations(result, asset_paths.RECONCILES)
     bad = {day: evaluation.severity for day, evaluation in found.items() if not evaluation.passed}
     assert bad == {

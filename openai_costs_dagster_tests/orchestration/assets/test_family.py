@@ -1,4 +1,4 @@
-"""Runs of costs, usage and allocated costs together over a range of days."""
+"""Tests of runs of the assets `costs`, `usage` and `allocated_costs` together over a range of days."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_costs_are_allocated_if_usage_failed(
 def test_days_that_have_not_begun_do_not_fail_the_run(
     setup: SyncSetup, configure: Configure, instance: dg.DagsterInstance
 ) -> None:
-    """The clock of this machine is a day ahead of OpenAI's, so the newest partition has no data anywhere."""
+    """The clock of this machine is a day ahead of OpenAI, so OpenAI has no data for the newest partition."""
     setup.simulator.clock = lambda: utc_now() - ONE_DAY
     requested_days = days(utc_now().date() - 3 * ONE_DAY, 4)
     keys = {day.isoformat() for day in requested_days}

@@ -1,4 +1,4 @@
-"""Runs and automation of the monthly FOCUS files."""
+"""Tests of the asset of monthly FOCUS files: its runs and its automation condition."""
 
 from __future__ import annotations
 
@@ -199,13 +199,13 @@ def test_failed_month_is_requested_again_at_the_daily_tick(ticks: AutomationTick
 
 def test_current_month_is_exported_again_once_a_day(exported: AutomationTicks) -> None:
     exported.record_costs([TODAY])
-    assert exported.evaluate(TODAY, "01:00:10") == set()  # before the daily tick
+    assert exported.evaluate(TODAY, "01:00:10") == set()  # The daily tick is at 01:30.
     assert exported.evaluate(TODAY, "01:30:10") == set()  # The refresh of the daily tick has not finished.
     exported.record_costs(DayRange(TODAY - 3 * ONE_DAY, TODAY))
     assert exported.evaluate(TODAY, "01:32:10") == {MARCH}
     exported.record_exports(MARCH)
     exported.record_costs([TODAY])
-    assert exported.evaluate(TODAY, "02:00:10") == set()  # an hourly refresh of today
+    assert exported.evaluate(TODAY, "02:00:10") == set()  # The hourly refresh of today causes no second export.
     assert exported.evaluate(TODAY + ONE_DAY, "01:30:10") == set()
     exported.record_costs([TODAY, TODAY + ONE_DAY])
     assert exported.evaluate(TODAY + ONE_DAY, "01:33:00") == {MARCH}

@@ -1,4 +1,4 @@
-"""The check `anomalous_spend`: warnings, usual ranges and metadata."""
+"""Tests of the asset check `anomalous_spend`: warnings, expected ranges and metadata."""
 
 import datetime as dt
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Purging an organization deletes its runs in Dagster and loads no run of another organization."""
+"""Tests that purging an organization deletes its Dagster runs and loads no run of another organization."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_run(instance: dg.DagsterInstance, *organizations: str) -> str:
 
 @pytest.fixture
 def loaded_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The ids of the runs that the instance has loaded."""
+    """The ids of the runs that the Dagster instance has loaded during the test."""
     loaded: list[str] = []
     get_runs = dg.DagsterInstance.get_runs
 

@@ -1,4 +1,4 @@
-"""Worker processes of the command line: results, progress, and the end of abandoned runs."""
+"""Tests of the worker processes of a backfill: results, progress, and runs whose process has ended."""
 
 import datetime as dt
 import re
@@ -57,7 +57,7 @@ def test_worker_runs_organizations_in_turn_and_returns_each_result(
     open_instance: OpenInstance,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock.now = utc_now()  # that of the worker, which is a process of its own
+    clock.now = utc_now()  # The worker is a separate process, which uses the clock of the system.
     week = DayRange(days_ago(9), days_ago(3))
     monkeypatch.setattr(worker_pool, "_MAX_WORKERS", 1)
     acme = make_sync_setup()

@@ -1,4 +1,4 @@
-"""States of recorded processes on the same host, another host, in containers and after a restart."""
+"""Tests of the states of recorded processes on this host, on another host and in containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check for dead runs of the default run launcher, with real code servers, runs and Dagster's run monitoring."""
+"""Tests that Dagster's run monitoring finds dead runs, with real code servers and runs of the default run launcher."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_run_that_died_with_its_code_server_is_failed_by_run_monitoring(install:
     installed = install()
     run = installed.launch()
     installed.kill_code_server()
-    assert installed.monitored_status(run) is dg.DagsterRunStatus.STARTED  # its own process goes on
+    assert installed.monitored_status(run) is dg.DagsterRunStatus.STARTED  # The process of the run still exists.
     process = installed.run_process
     process.kill()
     until(lambda: not is_alive(process))
@@ -171,7 +171,7 @@ def test_run_in_another_container_is_failed_once_its_code_server_has_restarted(
     run = installed.launch()
     assert installed.monitored_status(run) is dg.DagsterRunStatus.STARTED
     installed.kill_code_server_and_runs()
-    assert installed.monitored_status(run) is dg.DagsterRunStatus.STARTED  # the server may be restarting
+    assert installed.monitored_status(run) is dg.DagsterRunStatus.STARTED  # The code server may be restarting.
     installed.start_code_server()
     assert installed.monitored_status(run) is dg.DagsterRunStatus.FAILURE
 

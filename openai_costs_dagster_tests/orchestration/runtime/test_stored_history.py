@@ -1,4 +1,4 @@
-"""Dagster's history in Postgres: secrets are never stored, and an organization can be purged."""
+"""Tests of Dagster's history in Postgres: no secret is stored, and the history of an organization can be purged."""
 
 import logging
 import re
@@ -28,13 +28,13 @@ from ..launching import KEY, materializations, run
 
 pytestmark = pytest.mark.usefixtures("runs_at_the_clock")
 
-TAIL = "QZXW"  # of the key, which the API echoes in its refusals
+TAIL = "QZXW"  # The last characters of the admin key, which the API returns in its error messages.
 KEY_WITH_A_TAIL = f"sk-admin-simulated-{TAIL}"
 PASSWORD = "hunter2xyz"
 
 
 def everything(database: Database) -> Iterator[tuple[str, str]]:
-    """Every row of every table of every schema as text, compressed columns unpacked, with the table's name."""
+    """Return every row of every table of the database as text, decompressed, with the name of the table."""
     with database.connect() as connection:
         tables = connection.execute(
             """
@@ -90,7 +90,8 @@ def test_no_secret_is_in_any_event_tag_metadata_table_file_or_log(
     instance = open_instance(configuration, database)
     with caplog.at_level(logging.DEBUG):
         assert run(configuration, instance, WEEK).success
-        setup.simulated.revoke_key()  # refused with the key's beginning and end
+        # The error message for a revoked key contains the first and the last characters of the key.
+        setup.simulated.revoke_key()
         assert not run(configuration, instance, WEEK).success
         down = f"postgresql://ann:{password}@127.0.0.1:1/x"
         assert not run(configure(setup.organization, database=down), instance, WEEK).success

@@ -1,4 +1,4 @@
-"""Ticks of the sensors for alerts and late days."""
+"""Tests of ticks of the sensors that deliver alerts and find late days."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_alert_links_to_the_address_of_up_unless_dagster_url_is_configured(
     configured: str | None,
 ) -> None:
     record(make_sync_setup(name="beta"), "one")
-    monkeypatch.setenv(UI_URL_VARIABLE, "http://127.0.0.1:3456")  # as `up` sets it
+    monkeypatch.setenv(UI_URL_VARIABLE, "http://127.0.0.1:3456")  # `openai-costs up` sets this variable.
     with receiving() as receiver:
         monkeypatch.setenv("HOOK", receiver.url)
         tick(alerts.alert_sensor(configuration.model_copy(update={"dagster_url": configured}), running=True))

@@ -1,4 +1,4 @@
-"""Records of sensor ticks and dead runs, which `openai-costs status` reads."""
+"""Tests of the stored sensor ticks and dead runs, which `openai-costs status` shows."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_tick_that_raises_counts_as_completed_only_with_a_dagster_failure(
     assert found.last_error == stored
 
 
-# The sensor that refreshes, whose ticks Dagster records
+# Ticks of the refresh sensor, which Dagster itself records
 
 
 def refreshed(instance: dg.DagsterInstance, sensor: str, location: str, at: dt.datetime, *, interval: int = 30) -> None:
@@ -146,12 +146,13 @@ def test_oldest_tick_of_several_code_locations_counts(instance: dg.DagsterInstan
     refreshed(instance, "divided", "costs_1", NOW)
     assert recorded("divided", "costs_1", shard) == []
     refreshed(instance, "divided", "costs_2", NOW - dt.timedelta(hours=1))
-    refreshed(instance, "divided", "costs", NOW - dt.timedelta(days=9))  # from before they were divided
+    # This tick is older than the division into shards.
+    refreshed(instance, "divided", "costs", NOW - dt.timedelta(days=9))
     (found,) = recorded("divided", "costs_1", shard)
     assert found.last_tick_at == NOW - dt.timedelta(hours=1)
 
 
-# Runs that died
+# Dead runs
 
 
 Died = Callable[[dg.DagsterRun], list[sensor_ticks.DeadRun]]
