@@ -157,8 +157,8 @@ def evaluate_budgets(
     with connection.transaction():
         outbox.lock(connection, name)
         configured = _all_budgets(connection, organization)
-        # The list includes the budgets that `allocated` excludes: all states share a table, and theirs must not be
-        # deleted.
+        # The list includes the budgets that `allocated` excludes, because the states of all budgets share a table and
+        # must not be deleted.
         budgets.delete_unconfigured(connection, name, [budget.title for budget in configured])
         for budget in _select(configured, allocated=allocated):
             for period in rules.periods_of(days, budget.period):

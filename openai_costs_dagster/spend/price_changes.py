@@ -22,7 +22,7 @@ The computed price of a mix of different work varies by less.
 
 _STEADY = Decimal("0.01")  # The largest relative difference between earlier prices that count as steady.
 _DAYS = 7  # The largest number of earlier days with a price whose median is the earlier price.
-_MIN_DAYS = 3  # The smallest number of earlier days with a price that a comparison needs.
+_MIN_DAYS = 3  # The smallest number of earlier days with a price that a comparison of unit prices needs.
 _FOUR_DIGITS = Context(prec=4)
 
 

@@ -19,7 +19,8 @@ _AFTER_DROP_DAYS = 14
 # The number of days over which the fall of a level is measured to recognize a series that winds down.
 _WINDING_DOWN_DAYS = 14
 
-# On a day of common rest, at least half of at least four series spend clearly less than expected.
+# A day counts as a common day of rest if at least half of the series spend clearly less than expected. An organization
+# with fewer than four series is too small for this conclusion.
 _MIN_SERIES = 4
 _RESTING_SIGMAS = 1.5
 _RESTING_SHARE = 0.5
@@ -38,8 +39,8 @@ class Suppressions:
         self._parameters = parameters
         self._history = history
         self._levels = levels
-        # The dimensions are the month (the current month last), the position around the turn of the month, and the
-        # series. The values are deviations from the expected spend.
+        # An array of deviations from the expected spend, by month (the current month last), position around the turn of
+        # the month, and series.
         self._month_ends = np.full((_MONTHS + 1, _MONTH_END_PLACES, len(panel.series)), np.nan)
         self._organizations = [panel.organization == column for column in np.unique(panel.organization)]
 

@@ -28,7 +28,7 @@ class Prediction(NamedTuple):
     level: Floats
     """The predicted value without the weekday effect."""
     trend: Floats
-    """The change of the level per day."""
+    """The predicted change of the level per day."""
     uncertainty: Floats
     """The variance of the prediction, in units of the noise's variance."""
 

@@ -19,7 +19,7 @@ _ADOPTION_START_DAYS = 10  # The age in days from which the rise of a new series
 # The rise of the level until the age `settling_age_days`, on the log scale, from which people have gradually adopted a
 # series.
 _ADOPTION_RISE = 0.3
-_MAX_TREND = 0.012  # Steeper trends per day are not extrapolated (log scale).
+_MAX_TREND = 0.012  # The steepest trend per day that is extrapolated, on the log scale.
 # The first days of a series weigh fully, because no expectation exists yet with which they could be compared.
 _TRUSTED_AGE_DAYS = 3
 _MIN_YOUNG_WEIGHT = 0.3  # The smallest weight of a day of a series that is too young for the tests.
