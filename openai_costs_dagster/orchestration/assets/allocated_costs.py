@@ -4,8 +4,8 @@ The asset sends no API request. `sync/allocation.py` loads, allocates and stores
 rules of the allocation.
 """
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal

@@ -1,11 +1,12 @@
 """The asset `openai/<organization>/costs`: the daily costs that OpenAI bills to an organization.
 
 `sync/costs.py` requests, reconciles and stores the days. This module calls `sync/costs.py` for the days of a Dagster
-run. For each day, it reports a materialization and the results of the checks `complete` and `reconciles` to Dagster.
+run. For each day, this module reports a materialization and the results of the checks `complete` and `reconciles` to
+Dagster.
 """
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any, NoReturn

@@ -1,7 +1,7 @@
 """The asset `openai/<organization>/directory`: the names of an organization's projects, users and API keys."""
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 from typing import Any
 
 import dagster as dg

@@ -1,7 +1,7 @@
 """The asset `openai/focus_export`: the monthly costs of all organizations as FOCUS files, for other FinOps tools."""
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path

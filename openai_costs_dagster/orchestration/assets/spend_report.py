@@ -1,7 +1,7 @@
 """The asset `openai/spend_report`: one HTML page about the spend of all organizations, written after each refresh."""
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal

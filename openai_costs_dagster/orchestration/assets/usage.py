@@ -4,8 +4,8 @@
 amounts are in the asset `costs`.
 """
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 from collections.abc import Iterator
 from typing import Any, NoReturn
 

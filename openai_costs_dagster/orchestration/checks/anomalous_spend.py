@@ -4,8 +4,8 @@
 new evaluation of a day replaces the findings of the day. This module reports the result of each day to Dagster.
 """
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any

@@ -4,8 +4,8 @@ exceeded.
 `monitoring/budgets.py` evaluates the budgets and records alerts. This module reports the result of each day to Dagster.
 """
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,7 @@
 """The check `latest_day`: warns about each day that is missing although its daily refresh should have stored it."""
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 from collections.abc import Iterator
 from typing import Any
 

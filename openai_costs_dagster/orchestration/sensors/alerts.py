@@ -4,8 +4,8 @@ A tick fails if a channel does not accept a message, so that Dagster's UI shows 
 committed on its own, and the next tick sends the remaining messages.
 """
 
-# Without `from __future__ import annotations`: Dagster evaluates the annotation of `context`, and cannot resolve a
-# string annotation of a nested function.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 import datetime as dt
 
 import dagster as dg

@@ -3,7 +3,8 @@
 A sensor checks for late days, because a day can be late when no run starts, and a check needs a run.
 """
 
-# No `from __future__ import annotations`: Dagster evaluates the annotation of `context` in nested functions.
+# This module omits `from __future__ import annotations`, because Dagster evaluates the annotation of `context` and
+# cannot resolve a string annotation of a nested function.
 
 import dagster as dg
 

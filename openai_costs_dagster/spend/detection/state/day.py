@@ -105,7 +105,7 @@ class Day:
         return np.where(self.spend < 0, self.lower, np.maximum(self.lower, 0))
 
     def failed_test(self, column: int) -> FailedTest:
-        """Return the test that flagged a series. By default, this is the range of the day itself."""
+        """Return the test that flagged a series, by default the range of the day itself."""
         bounds = (self.expected[column].item(), self.shown_lower[column].item(), self.upper[column].item())
         return self.tests.get(column) or FailedTest(1, *bounds)
 
