@@ -60,7 +60,9 @@ def page(
     data = [bucket(item) if isinstance(item, dt.date) else item for item in buckets]
     more = next_page is not None if has_more is None else has_more
     body = {"object": "page", "data": data, "has_more": more, "next_page": next_page}
-    content = json.dumps(body, separators=(",", ":")).encode()  # json.dumps escapes unpaired surrogates.
+    content = json.dumps(
+        body, separators=(",", ":")
+    ).encode()  # `json.dumps` escapes unpaired surrogates, which UTF-8 cannot encode.
     return httpx2.Response(200, headers={"Content-Type": "application/json"}, content=content)
 
 

@@ -12,7 +12,7 @@ from openai_costs_dagster.simulator.queries import Query
 from ..cli.program import Workplace, workplace
 from ..conftest import ScriptedSimulator
 
-_AT_MOST = 120  # seconds, so that a test that fails while the gate is closed still ends
+_AT_MOST = 120  # Seconds: without a limit, a test that fails while the gate is closed would never end.
 
 
 @pytest.fixture

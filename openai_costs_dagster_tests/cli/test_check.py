@@ -77,7 +77,7 @@ def test_key_that_the_api_echoes_is_never_shown(
     organization.revoke_key()
     printed = run_command("check").output + run_command("--log-format", "json", "check").output
     assert KEY not in printed
-    assert "sk-admin*" not in printed  # the beginning and the end, as the API shows them
+    assert "sk-admin*" not in printed  # The API shows the beginning and the end of a rejected key.
     assert "acme." not in printed
 
 

@@ -34,7 +34,7 @@ def test_embedded_server_runs_until_down(place: Workplace) -> None:
     assert (place.data / "dagster" / "dagster.yaml") in modes
     server = _server(place)
     assert is_alive(server)
-    assert place.run("status", **key).code == 1  # because no day is stored yet
+    assert place.run("status", **key).code == 1  # No day is stored yet, so an action is required.
     assert _server(place) == server
 
     down = place.run("down", **key)

@@ -95,7 +95,7 @@ def test_exec_runs_a_program_with_the_exported_environment(loaded: Loaded) -> No
     assert shown["DAGSTER_HOME"] == str(loaded.place.data / "dagster")
     assert shown["DAGSTER_EVENT_BATCH_SIZE"] == "500"
     assert shown["OPENAI_COSTS_DAGSTER_DATABASE_URL"] == lines(loaded.place.run("database-url", "--dagster").out)[0]
-    assert "LANG" not in shown  # because options after the program belong to the program
+    assert "LANG" not in shown  # Options after the name of the program belong to the program.
 
 
 def test_exec_returns_the_exit_code_of_the_command(loaded: Loaded) -> None:

@@ -16,7 +16,7 @@ from ..installation import Installation, postgres_program
 from .conftest import RunCommand
 from .program import Finished, Workplace, days_ago, expected_costs, workplace
 
-HISTORY = 8  # days, including today
+HISTORY = 8  # This is the number of days, including today.
 
 
 @dataclass(frozen=True)

@@ -352,10 +352,10 @@ def test_unreadable_state_file_ends_no_process(tmp_path: Path, text: str) -> Non
 def test_full_disk_does_not_end_running_services(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answers = iter([["a service was restarted"]])
-    monkeypatch.setattr(Supervisor, "check", lambda _: next(answers))
+    results = iter([["a service was restarted"]])
+    monkeypatch.setattr(Supervisor, "check", lambda _: next(results))
     monkeypatch.setattr("time.sleep", lambda _: None)
     dagster = DagsterDev(tmp_path / "missing" / "up.json", WebserverAddress("127.0.0.1", 3000))
-    with pytest.raises(StopIteration):  # by the second check
+    with pytest.raises(StopIteration):  # The second check raises, because only one result exists.
         dagster.supervise()
     assert "up.json cannot be written: No such file or directory" in caplog.text

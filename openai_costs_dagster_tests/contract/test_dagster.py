@@ -74,7 +74,7 @@ def test_event_log_storage_returns_materializations_and_check_results(
         )
     (target,) = targets(instance, KEY, [DAY]).values()
     newest, _ = instance.fetch_materializations(KEY, limit=2).records
-    assert target.storage_id == newest.storage_id  # the newer of the two materializations
+    assert target.storage_id == newest.storage_id  # The target is the newer of the two materializations.
     instance.report_runless_asset_event(
         evaluation(
             KEY,

@@ -87,9 +87,12 @@ def test_messages_are_found_in_the_source() -> None:
     found = {message.text for message in source_messages()}
     assert len(found) > 150
     assert {
-        f"PostgreSQL at {BLANK} cannot be used: {BLANK}",  # raised through a variable that holds the class
-        f"the response does not have the documented format: {BLANK}",  # passed through `redact`
-        f"{BLANK}: names could not be read: {BLANK}",  # logged as a warning
+        # The code raises this error through a variable that holds the class.
+        f"PostgreSQL at {BLANK} cannot be used: {BLANK}",
+        # The code passes this message through `redact`.
+        f"the response does not have the documented format: {BLANK}",
+        # The code logs this message as a warning.
+        f"{BLANK}: names could not be read: {BLANK}",
         f"the file {BLANK} is empty",
         "Connection failed",
     } <= found

@@ -37,7 +37,7 @@ def stored_days() -> list[str]:
     return [str(days_ago(days)) for days in range(5, 0, -1)]
 
 
-SECRET = "4f1c9e7a"  # part of the admin key and of the database password
+SECRET = "4f1c9e7a"  # The admin key and the database password contain this text.
 
 
 @dataclass
@@ -156,7 +156,7 @@ def _lay_out(deployment: Deployment, simulator: Simulator) -> None:
         (folder / "dagster" / name).write_text(localize((FOLDER / name).read_text(encoding="utf-8")))
     settings = yaml.safe_load(localize((FOLDER / "openai_costs.example.yaml").read_text(encoding="utf-8")))
     settings["organizations"]["acme"] |= {"base_url": simulator.base_url, "start_date": first_day()}
-    settings["organizations"]["acme"] |= {"usage": False, "read_names": False}  # these tests only need the costs
+    settings["organizations"]["acme"] |= {"usage": False, "read_names": False}  # These tests need costs only.
     settings["refresh"] = refresh_at_another_time()
     (folder / "config" / "openai_costs.yaml").write_text(yaml.safe_dump(settings))
     environment = deployment.place.environment

@@ -28,7 +28,7 @@ FAILURES_OF_MISSING_FIELDS = {
     # OpenAI returns no quantity for some tools (web search) and for rows without a line item.
     "ConsumedQuantity-C-000-C",
     "ConsumedQuantity-C-003-C",
-    "ConsumedQuantity-C-004-C",  # the rule passes; the validator fails it because a related rule fails
+    "ConsumedQuantity-C-004-C",  # The rule passes, but the validator reports a failure because a related rule fails.
     "ConsumedQuantity-C-005-C",
     "ConsumedQuantity-C-006-C",
     # The API returns no invoice id, and the validator always requires an invoice id.

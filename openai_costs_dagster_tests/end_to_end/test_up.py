@@ -46,7 +46,7 @@ def history() -> list[str]:
     return [str(days_ago(days)) for days in range(19, -1, -1)]
 
 
-SECRET = "4f1c9e7a"  # part of every admin key
+SECRET = "4f1c9e7a"  # Every admin key of these tests contains this text.
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def test_new_organizations_are_synced_from_their_start_in_one_run_each(up: Up) -
     for run in runs:
         assert {key["path"][-1] for key in run["assetSelection"]} == {"costs", "usage", "allocated_costs"}
         assert run["tags"]["dagster/asset_partition_range_end"] == str(today())
-        assert run["tags"][PROCESS_TAG].startswith(run["runId"])  # recorded by the run launcher
+        assert run["tags"][PROCESS_TAG].startswith(run["runId"])  # The forking run launcher records this tag.
         assert run["status"] == ("FAILURE" if _organization(run) == "locked" else "SUCCESS")
     for name in ("north", "south"):
         assert up.place.stored(name) == expected_costs(up.organization(name), first_day())
@@ -240,7 +240,9 @@ def test_ui_shows_organizations_columns_and_checks(up: Up, backfills: Backfills)
         page.on("websocket", lambda live: live.on("framereceived", lambda frame: frames.append(str(frame))))
         page.goto(f"{up.dagster.url}/runs/{run['runId']}")
         page.get_by_text("RUN_FAILURE").first.wait_for()
-        assert [frame for frame in frames if "pipelineRunLogs" in frame]  # the guard lets live updates pass
+        assert [
+            frame for frame in frames if "pipelineRunLogs" in frame
+        ]  # The request guard accepts the live updates of the UI.
         assert page_errors == []
 
 
@@ -338,7 +340,9 @@ def test_no_table_holds_a_key_or_its_echo_in_a_response(up: Up, backfills: Backf
     assert {"openai_costs", "openai_costs_dagster"} == {schema for schema, _ in tables}
     values = itertools.chain.from_iterable(_values(up, schema, table) for schema, table in tables)
     texts = list(map(_text, values))
-    assert any("org-SIMULATEDNORTH" in text and '"results"' in text for text in texts)  # the stored raw responses
+    assert any(
+        "org-SIMULATEDNORTH" in text and '"results"' in text for text in texts
+    )  # The search covers the stored raw responses.
     assert any("Incorrect API key provided" in text for text in texts)
     assert [text for text in texts if SECRET in text or "sk-admin" in text] == []
 

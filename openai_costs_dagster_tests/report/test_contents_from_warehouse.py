@@ -83,7 +83,7 @@ def test_report_contains_all_spend_and_all_users(setup: SyncSetup, configure: Co
 @pytest.mark.parametrize(
     "query",
     [
-        coverage.sync_status,  # the second query of the overview
+        coverage.sync_status,  # This is the second query of the status overview.
         report_queries.first_stored_days,
         report_queries.cells,
         report_queries.spent_parts,
@@ -342,7 +342,7 @@ def test_refresh_during_the_report_requests_another_report(ticks: AutomationTick
 
 
 def test_report_waits_for_running_refreshes_until_the_full_hour(ticks: AutomationTicks) -> None:
-    assert ticks.evaluate(0) == 1  # at half past the hour
+    assert ticks.evaluate(0) == 1  # This tick is at half past the hour.
     ticks.finish_report()
     assert ticks.evaluate(1) == 0
     ticks.finish_refresh()
