@@ -20,8 +20,8 @@ _SegmentKey = tuple[str, str, str, str, str, str | None]
 class DayEvaluation:
     """The evaluation of one UTC day of an organization. Amounts are in US dollars.
 
-    `expected`, `lower` and `upper` describe the usual spend of the whole organization. These three fields are None if
-    less than 14 days of history are stored.
+    `expected`, `lower` and `upper` describe the usual spend of the whole organization. The fields `expected`, `lower`
+    and `upper` are None if less than 14 days of history are stored.
     """
 
     day: dt.date

@@ -26,7 +26,8 @@ from openai_costs_dagster.warehouse.anomalies import Feedback, Finding
 from openai_costs_dagster.warehouse.database import Connection
 
 _TITLES = {"opened": "unusual spend", "grown": "unusual spend has grown", "ended": "unusual spend has ended"}
-# Incidents whose last unusual day is earlier are not loaded, because no new finding can continue them.
+# The period before the evaluated days for which incidents are loaded. No new finding can continue an incident that
+# ended before this period.
 _LOOKBACK = (QUIET_DAYS + 1) * ONE_DAY
 
 

@@ -101,7 +101,8 @@ def _alert(
     # If the check `latest_day` is not configured, it has no page, and the alert links to the page of the asset.
     has_check = asset_paths.LATEST_DAY in checks
     return outbox.Alert(
-        # Days can be late again after they were stored. The opening time in the key allows a new alert.
+        # Days can be late again after they were stored. The deduplication key therefore contains the opening time,
+        # because a new failure needs a new alert.
         dedup_key=outbox.dedup_key("late_days", organization.name, failure.opened_at.isoformat(), event),
         kind="sync_failure",
         event=event,

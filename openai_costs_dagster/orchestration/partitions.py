@@ -50,8 +50,8 @@ def range_tags(days: DayRange) -> dict[str, str]:
 
 def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[dt.date]:
     """Return the UTC days that a run covers, for a single partition and for a range of partitions."""
-    # `partition_keys` works for every run. A backfill of a single day sets the tags of a range but not the tag
-    # `dagster/partition`.
+    # `partition_keys` works for every run, while `partition_key` would fail in a backfill of a single day, which sets
+    # the tags of a range but not the tag `dagster/partition`.
     return [dt.date.fromisoformat(key) for key in context.partition_keys]
 
 

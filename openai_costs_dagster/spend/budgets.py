@@ -52,7 +52,7 @@ class Crossing(NamedTuple):
     day: dt.date
     """The UTC day on which spend reached the threshold.
 
-    If only the forecast reaches the threshold, this is the newest day that the forecast uses.
+    If only the forecast reaches the threshold, the field contains the newest day that the forecast uses.
     """
     is_forecast: bool
 

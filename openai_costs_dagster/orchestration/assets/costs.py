@@ -189,8 +189,8 @@ def _evaluate_stored_days(
 def _raise_failure(context: dg.AssetExecutionContext, outcome: Outcome) -> NoReturn:
     permanent = all(failure.permanent for failure in outcome.failed.values())
     if permanent:
-        # The argument `allow_retries=False` only prevents retries of the step. The tag prevents a retry of the whole
-        # run, which would fail in the same way.
+        # The argument `allow_retries=False` only prevents retries of the step. The tag `NO_RUN_RETRIES` prevents a
+        # retry of the whole run, which would fail in the same way.
         context.instance.add_run_tags(context.run.run_id, asset_keys.NO_RUN_RETRIES)
     requested = len(outcome.failed) + len(outcome.stored)
     raise dg.Failure(

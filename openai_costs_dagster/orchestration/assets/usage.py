@@ -110,8 +110,8 @@ def _not_started(outcome: UsageOutcome) -> dict[str, Any]:
 
 def _raise_failure(context: dg.AssetExecutionContext, organization: Organization, outcome: UsageOutcome) -> NoReturn:
     if outcome.permanent:
-        # The argument `allow_retries=False` only prevents retries of the step. The tag prevents a retry of the whole
-        # run, which would fail in the same way.
+        # The argument `allow_retries=False` only prevents retries of the step. The tag `NO_RUN_RETRIES` prevents a
+        # retry of the whole run, which would fail in the same way.
         context.instance.add_run_tags(context.run.run_id, asset_keys.NO_RUN_RETRIES)
     reasons = "; ".join(sorted(set(outcome.failed.values())))
     progress.message(organization.name, f"usage is incomplete: {reasons}")

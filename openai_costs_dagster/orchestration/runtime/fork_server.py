@@ -1,9 +1,9 @@
 """The fork server: a process that loads Dagster's definitions once, and forks a process from itself for each run.
 
 A request is one line of standard input: the argument of `dagster api execute_run`. The fork server forks a process for
-the run and writes its process id to standard output. The parent stores the process id and then sends the line `go`,
-which starts the run. If any other line or the end of the input follows, the forked process ends without executing the
-run.
+the run and writes the id of the forked process to standard output. The parent stores the process id and then sends the
+line `go`, which starts the run. If any other line or the end of the input follows, the forked process ends without
+executing the run.
 
 The fork server has no second thread and keeps no connection open, because forked processes would inherit locks and
 connections. The fork server ends when its input has ended and its last run is over.

@@ -66,8 +66,8 @@ def home(configuration: Configuration) -> Path:
 def run_launcher(organizations: int) -> dict[str, str]:
     """Return the setting `run_launcher` of `dagster.yaml` for a number of organizations.
 
-    Below `FORK_FROM_ORGANIZATIONS`, this is Dagster's default run launcher with a check for runs whose process has
-    ended.
+    Below `FORK_FROM_ORGANIZATIONS`, the setting names Dagster's default run launcher with a check for runs whose
+    process has ended.
     """
     if organizations < FORK_FROM_ORGANIZATIONS:
         return {"module": f"{_RUNTIME}.run_launcher", "class": "RunLauncher"}

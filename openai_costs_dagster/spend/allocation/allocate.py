@@ -124,8 +124,8 @@ class KeyScope(NamedTuple):
     def candidates(self, rows: Sequence[UsageRow]) -> Iterable[list[UsageRow]]:
         """Yield rows of usage that may explain a cost row, the best candidates first.
 
-        The best candidate is the usage of the same API key. If the costs are not grouped by API key, all rows are
-        candidates.
+        The best candidate is the usage of the API key of the cost row. If the costs are not grouped by API key, all
+        rows are candidates.
         """
         if not self.by_key:
             yield list(rows)

@@ -118,8 +118,8 @@ class Intermittent:
         """Return whether the last `days` days of each series are unlikely, with their expected sum and its upper bound.
 
         The test statistic is the square of the mean deviation of the active days in sigmas, plus twice the log
-        likelihood ratio of the number of active days. By Wilks' theorem, the second term is distributed like the square
-        of a standard normal variable, so that the two terms can be added.
+        likelihood ratio of the number of active days. By Wilks' theorem, twice the log likelihood ratio is distributed
+        like the square of a standard normal variable, so that the two terms can be added.
         """
         parameters, history, first = self._parameters, self._history, day.row - days + 1
         spent = self._panel.spend[first : day.row + 1, columns] > parameters.floor_usd

@@ -89,7 +89,7 @@ class Outliers:
     def _has_faded(self, day: Day) -> Flags:
         """Return whether the spend of each series had almost ended in the last days.
 
-        A drop that was preceded by such a decline is no outage, because an outage begins abruptly.
+        A drop after a decline over several days is no outage, because an outage begins abruptly.
         """
         before = self._panel.spend[max(0, day.row - self._parameters.fading_days) : day.row].max(0, initial=0)
         faded: Flags = before < self._parameters.fading_share * day.expected
