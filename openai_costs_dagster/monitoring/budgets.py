@@ -61,7 +61,7 @@ def known_days(connection: Connection, organization: str) -> KnownDays | None:
     stored = coverage.coverage(connection, organization)
     if stored.first_day is None or stored.last_day is None:
         return None
-    # On the first day of an organization, only the unfinished current day is stored.
+    # On the first day of an organization, only the unfinished current day is stored, so that no complete day exists.
     if stored.complete_to is None:
         return KnownDays(stored.last_day, None)
     days = DayRange(stored.first_day, stored.complete_to)

@@ -70,7 +70,7 @@ class Annotations:
     settled: Flags | None = None
     """Whether OpenAI is no longer expected to change the day.
 
-    Drops are flagged only on such days. None means that this is so for every day.
+    Drops are flagged only on days that are final in this sense. None means that every day is final.
     """
     known: Flags | None = None
     """Whether the spend of the day is stored.
