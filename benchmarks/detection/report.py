@@ -292,21 +292,22 @@ leaf series are
 {archetypes}.
 
 Weekends are up to 85 % lower. The noise is log-normal with a standard deviation of 6 to 35 %, and up to 50 % for
-`noisy` series. It is correlated from day to day, and one series in five has heavy tails. Organizations rest on the
-holidays of their region. Some series spend more at each turn of the month, are adopted over weeks, wind down, or
+`noisy` series. The noise is correlated from day to day, and one series in five has heavy tails. Organizations rest on
+the holidays of their region. Some series spend more at each turn of the month, are adopted over weeks, wind down, or
 migrate to another model of their project.
 
 Each series has 0.19 anomalies per month. Anomalies occur in series that usually cost at least $2.50 per day ($0.70 in
-small projects) and move at least $3 in total. Small multiples are more common than large ones. Anomalies of one series
-are at least ten days apart. The code is in `benchmarks/detection/`."""
+small projects) and move at least $3 in total. Small rises are more common than large rises. Anomalies of one series
+are at least ten days apart. The code of the generator is in `benchmarks/detection/`."""
 
 _LIMITS = """\
 ## Limitations
 - The project generates the panels, and the parameters of the detector were tuned on other seeds of the same generator.
   Nothing was tuned on these seeds. Data that differs from the generator, for example real series, is harder.
-- The rules are measured with their default settings. The rows with $5 show the effect of the most obvious adjustment.
+- The compared rules are measured with their default settings. The rows with $5 show the effect of the most
+  obvious adjustment.
 - The oracle is not an upper bound. It evaluates each day alone, so it can miss an anomaly that is small every day.
-- Only leaf series are scored. Findings on projects and organizations, and the reduction to root causes, are not."""
+- Only leaf series are scored, not findings on projects and organizations, and not the reduction to root causes."""
 
 _REPEAT = """\
 ## Run the benchmark

@@ -217,8 +217,9 @@ _LIMITS = """\
   weeks, seasons, growth and jumps like spend, but none of them is API spend.
 - The held-out series belong to the same families as the tuning series.
 - No contender knows holidays or plans, so none can forecast a launch.
-- The 80 % refer to all forecasts together. They are not a promise for a single series, especially after unprecedented
-  changes. The intervals of years are not measured; they assume that the error of a quarter grows like a random walk.
+- The 80 % of the interval refer to all forecasts together, and are not a promise for a single series, especially after
+  unprecedented changes. The intervals of years are not measured. These intervals assume that the error of a quarter
+  grows like a random walk.
 - Forecasts from histories shorter than {least} days are supported but not measured."""
 
 _REPEAT = """\
