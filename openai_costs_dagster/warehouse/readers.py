@@ -31,8 +31,8 @@ select exists (
 
 def script(name: str, organizations: Sequence[str]) -> str:
     """Return the SQL that `add` executes. Raises `ReaderRefused` if PostgreSQL does not accept the name."""
-    if not name or "\0" in name or len(name.encode()) > _LONGEST_NAME:
-        raise errors.ReaderRefused(f"the name of a reader has 1 to {_LONGEST_NAME} bytes in UTF-8: {name!r}")
+    if not name or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+        raise errors.ReaderRefused(f"the name of a reader has 1 to {_LONGEST_NAME} bytes of printable UTF-8: {name!r}")
     return roles.reader_script(name, organizations)
 
 

@@ -31,7 +31,7 @@ NOW = dt.timedelta(0)
 @pytest.fixture
 def name(installed: Installation) -> Iterator[str]:
     """The name of a role that does not exist yet. The name contains characters that must be quoted in SQL."""
-    name = f"Kim's \\ {uuid.uuid4().hex[:8]}"
+    name = f"Kim's \\ $$$ {uuid.uuid4().hex[:8]}"
     yield name
     drop(installed, name)
 
@@ -165,7 +165,9 @@ def test_organizations_of_a_reader_need_the_restricted_roles(installed: Installa
     assert installed.query("select from pg_roles where rolname like 'Kim%'") == []
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "ж" * 32, "pg_reader", "public", "postgres", "openai_costs_loader"])
+@pytest.mark.parametrize(
+    "name", ["", "a\0b", "a\nb", "a\x1b[31m", "ж" * 32, "pg_reader", "public", "postgres", "openai_costs_loader"]
+)
 def test_unusable_names_of_readers_are_refused(installed: Installation, name: str) -> None:
     before = installed.query("select rolname, rolcanlogin from pg_roles order by 1")
     with pytest.raises(errors.ReaderRefused):

@@ -59,7 +59,9 @@ def _text(name: str) -> str:
 
 
 def _literal(text: str) -> str:
-    return sql.Literal(text).as_string()
+    """Return a string literal for a script between `$$`, which two dollar signs in the text would end."""
+    # SQL joins literals that are separated by a line break.
+    return sql.Literal(text).as_string().replace("$", "$'\n'")
 
 
 def _quoted(names: Iterable[str]) -> str:
