@@ -31,7 +31,7 @@ NOW = dt.timedelta(0)
 @pytest.fixture
 def name(installed: Installation) -> Iterator[str]:
     """The name of a role that does not exist yet. The name contains characters that must be quoted in SQL."""
-    name = f"Kim's \\ $$$ {uuid.uuid4().hex[:8]}"
+    name = f"Kim's \\ $$$ /*organizations*/ {uuid.uuid4().hex[:8]}"
     yield name
     drop(installed, name)
 

@@ -33,8 +33,9 @@ def reader_script(name: str, organizations: Sequence[str]) -> str:
 
     `organizations` are the names whose rows the reader sees, if readers are restricted to their organizations.
     """
-    text = _text("reader").replace("/*reader*/", _literal(name))
-    text = text.replace("/*organizations*/", f"array[{', '.join(map(_literal, organizations))}]::text[]")
+    # The name is inserted last, because a name may contain the text of the other placeholder.
+    text = _text("reader").replace("/*organizations*/", f"array[{', '.join(map(_literal, organizations))}]::text[]")
+    text = text.replace("/*reader*/", _literal(name), 1)
     return "\n".join(["begin;", text, grants(), _text("limits"), "commit;"])
 
 
