@@ -26,7 +26,7 @@ class Prefixed(Protocol):
 
     @property
     def asset_key_prefix(self) -> Sequence[str]:
-        """The first parts of every asset path, as in ``["openai"]``."""
+        """The parts with which every asset path begins, as in ``["openai"]``."""
 
 
 class AssetOwner(Prefixed, Protocol):

@@ -49,9 +49,10 @@ class OpenAICostsScaffolder(Scaffolder[Any]):
     """Writes a `defs.yaml` whose comments describe the settings."""
 
     def scaffold(self, request: ScaffoldRequest[Any]) -> None:
-        """Write `defs.yaml`.
+        """Write the `defs.yaml` of a new component.
 
-        Raises `ConfigurationError` for the Python format, which this component does not support.
+        Raises `ConfigurationError` if Dagster requests Python instead of YAML, because this component supports only
+        YAML.
         """
         if request.scaffold_format != "yaml":
             raise ConfigurationError(
@@ -80,7 +81,7 @@ _List: TypeAlias = Annotated[
 
 
 class _Source:
-    """The file and the lines of the attributes, as Dagster has read them."""
+    """The position of a component in its `defs.yaml`: the file and the line of each attribute."""
 
     def __init__(self, tree: Any) -> None:
         """`tree` is the `SourcePositionTree` of the component."""
@@ -126,11 +127,14 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Return the tags and owners that `dg list components` shows."""
+        """Return the tags and owners that `dg list components` shows for this component."""
         return dg.ComponentTypeSpec(tags=["openai", "postgres", "finops"], owners=[])
 
     def configuration(self, folder: Path) -> Configuration:
-        """Return the configuration. Relative paths start at `folder`. Raises `ConfigurationError`."""
+        """Return the configuration that the attributes describe. Relative paths start at `folder`.
+
+        Raises `ConfigurationError` if an attribute is invalid, or if `config` is combined with other settings.
+        """
         values = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         settings = {name: value for name, value in values.items() if name not in PROJECT_ATTRIBUTES}
         where = self._source.file if self._source else "attributes of OpenAICostsComponent"
@@ -142,7 +146,10 @@ class OpenAICostsComponent(dg.Component, dg.Model, dg.Resolvable):
         return read_file(folder / self.config)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Return the definitions with the group, tags and owners of the project. Raises `ConfigurationError`."""
+        """Return all assets, checks and sensors, with `group_name`, `tags` and `owners` added to the assets.
+
+        Raises `ConfigurationError` if the configuration is invalid.
+        """
         definitions = build_definitions(self.configuration(context.project_root), automation=self.automation)
         if not (self.group_name or self.tags or self.owners):
             return definitions

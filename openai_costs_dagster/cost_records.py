@@ -23,7 +23,10 @@ UNGROUPED: Grouping = frozenset()
 """The ungrouped query: one total per day and currency, which verifies the grouped costs of the day."""
 
 BY_USER: Grouping = frozenset({"user_id", "line_item"})
-"""Users without projects. OpenAI serves this grouping also to organizations that cannot combine user and project."""
+"""The grouping by user and line item, without projects.
+
+OpenAI serves this grouping even to organizations for which OpenAI refuses users and projects in one query.
+"""
 
 US_DOLLARS = "usd"
 """The currency of every total, budget, forecast and anomaly."""
@@ -31,7 +34,8 @@ US_DOLLARS = "usd"
 MAX_KEY_LENGTH = 500
 """The most characters of a line item or a project id that are stored as a table key.
 
-PostgreSQL limits an index entry to 2,704 bytes. A longer line item is not classified: its label is its category.
+PostgreSQL limits an index entry to 2,704 bytes. A line item of more characters is not
+parsed: the whole text of the line item is its category.
 """
 
 # The order of the dimensions in texts. A frozenset has no stable order.

@@ -1,6 +1,6 @@
 """Dagster's entry points for very many organizations: one code location per shard, `shard_1_of_10` to `shard_10_of_10`.
 
-A workspace file loads one of them by
+A workspace file of Dagster loads one of these code locations by
 `python_module: {module_name: openai_costs_dagster.shards, attribute: shard_1_of_10}`.
 """
 

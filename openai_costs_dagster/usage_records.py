@@ -61,7 +61,8 @@ class Operation:
 class UsageRow(NamedTuple):
     """A usage row of one day and operation. The row is unique by all fields except the counters.
 
-    None equals None. A dimension is None if the endpoint does not have that dimension, or sends no value for it.
+    Two rows that both have None in a dimension count as equal in this dimension. A dimension is None if the endpoint
+    does not have the dimension, or sends no value for the dimension.
     """
 
     project_id: str | None

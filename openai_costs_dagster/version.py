@@ -1,3 +1,3 @@
-"""The version of this release. All other places read the version from this module."""
+"""The version of this release: the build and all other modules read the version from this module."""
 
 __version__ = "0.1.0"

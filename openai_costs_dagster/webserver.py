@@ -12,7 +12,10 @@ from openai_costs_dagster.host_names import canonical_host
 from openai_costs_dagster.user_input import env_variable
 
 ALLOWED_HOSTS_VARIABLE = "OPENAI_COSTS_ALLOWED_HOSTS"
-"""The host names that are allowed in addition to the loopback names, separated by commas."""
+"""The environment variable with the host names by which browsers may reach the webserver, separated by commas.
+
+The loopback names are always allowed.
+"""
 
 SERVER_ID_VARIABLE = "OPENAI_COSTS_WEBSERVER_ID"
 SERVER_ID_HEADER = "X-OpenAI-Costs-Webserver"

@@ -122,9 +122,9 @@ class AdminApi:
         self._deadline = Deadline(monotonic)
         self._host = _host_of(settings.base_url)
         self.server_clock = ServerClock(self._host)
-        """The clock of the server, as far as its responses show it."""
+        """The time of the API server, estimated from the headers of the responses so far."""
         self.requests = 0
-        """The number of requests sent so far, including retries."""
+        """The number of requests that this client has sent, including retries."""
         try:
             self._proxy = http_client.find_proxy(settings.base_url, configured) if transport is None else None
             self._secrets += self._proxy.secrets if self._proxy else []

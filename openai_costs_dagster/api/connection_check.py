@@ -79,7 +79,7 @@ def _read(api: AdminApi, days: DayRange, guard: OrganizationGuard) -> None:
 
 
 def _explain(error: errors.ApiError) -> tuple[str, str]:
-    """Return the headline and the advice for an error."""
+    """Return a headline that names the failure of the connection check, and a sentence with the remedy."""
     if isinstance(error, errors.AuthenticationFailed):
         # The client rejected the key before any request, so its message already contains the reason.
         if error.status is None:

@@ -163,7 +163,7 @@ def mutes(organization: str | None, as_json: bool) -> None:
 def expected(anomaly_id: int, reason: str) -> None:
     """Mark a finding as expected.
 
-    From its day on, its level is the expected level.
+    Later days are compared with the level of spend on the day of the finding.
     """
     session = _open_session()
     finding = _finding(session, anomaly_id)

@@ -22,10 +22,11 @@ _LOG = logging.getLogger(__name__)
 
 @contextmanager
 def only_up(database: Database) -> Iterator[None]:
-    """Hold the lease `up` during the block. Raises `InputMistake` if another `up` holds it.
+    """Hold the lease named `up` while the `with` block runs.
 
-    If the lease is lost during the block, for example because the database was down for minutes, it is acquired again
-    as soon as it is free, and the block continues.
+    Raises `InputMistake` if another `openai-costs up` process holds the lease. A lease can be lost while the `with`
+    block runs, for example because the database was down for minutes. The block then continues, and this process
+    acquires the lease again as soon as no other process holds the lease.
     """
     with database.connect(name=_PURPOSE) as connection:
         held = _acquire(connection)
@@ -42,7 +43,7 @@ def only_up(database: Database) -> Iterator[None]:
 
 
 class _Holding:
-    """The lease of this process, which can be lost and acquired again."""
+    """The lease named `up` of this process, which the process can lose and acquire again."""
 
     def __init__(self, database: Database, held: lease.Lease) -> None:
         self._database = database

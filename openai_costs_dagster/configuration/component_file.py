@@ -1,8 +1,8 @@
-"""Finds and reads the `OpenAICostsComponent` in a `defs.yaml` without Dagster, for `openai-costs --defs PATH`.
+"""Reads the settings of the `OpenAICostsComponent` in a `defs.yaml` without Dagster, for `openai-costs --defs PATH`.
 
-The result equals what Dagster reads: relative paths start at the root of the project, and the templates of the
-attributes `config`, `data_directory`, `dagster_url` and `automation` are replaced by environment variables. Dagster
-does not replace the templates of other settings either, because the values may be secrets.
+The settings equal the settings that Dagster reads from the same file: relative paths start at the root of the project,
+and environment variables replace the templates of the attributes `config`, `data_directory`, `dagster_url` and
+`automation`. The templates of all other settings stay unreplaced, as in Dagster, because their values may be secrets.
 """
 
 from __future__ import annotations

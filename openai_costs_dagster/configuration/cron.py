@@ -1,6 +1,7 @@
 """Validation and evaluation of cron expressions in UTC, without Dagster.
 
-Dagster would reject an invalid expression only when definitions are loaded, without the line in the configuration.
+Dagster reports an invalid cron expression only when Dagster loads the definitions, and cannot name the line of the
+configuration file. The check in this module runs earlier, while the line is still known.
 """
 
 from __future__ import annotations

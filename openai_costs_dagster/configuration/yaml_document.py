@@ -1,4 +1,4 @@
-"""YAML parser for the 1.2 core schema that keeps the line of every value.
+"""A parser of YAML 1.2 (core schema) that records the line of every value, so that error messages can name the line.
 
 PyYAML implements YAML 1.1: it resolves ``on``, ``no`` and ``12_3`` to booleans and numbers, and silently accepts
 duplicate keys. Therefore only its scanner is used, and values are resolved in this module. Keys are always text.
@@ -25,7 +25,7 @@ _OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
-_TOO_DEEP = f"nested too deeply, in more than {_MAX_DEPTH} levels"
+_TOO_DEEP = f"the YAML is nested more than {_MAX_DEPTH} levels deep"
 _TOO_MANY_VALUES = f"more than {_MAX_VALUES:,} values, where every use of an alias counts again"
 
 # PyYAML may be installed without libyaml, whose parser is ten times faster.
@@ -40,7 +40,7 @@ class Document:
     """The value of a YAML document with the line of each of its parts."""
 
     def __init__(self, text: str) -> None:
-        """Parse a text. Raises `YamlError`."""
+        """Parse a YAML text. Raises `YamlError` if the text is invalid, too large or too deeply nested."""
         self._lines: dict[Path, int] = {}
         self._values = 0
         try:
