@@ -16,7 +16,7 @@ import httpx2
 
 
 class Deadline:
-    """The deadline of the current request. A client that uses it sends one request at a time."""
+    """The time limit of the current HTTP request. A client with a deadline sends one request at a time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` returns seconds that never run backwards."""
@@ -24,7 +24,7 @@ class Deadline:
         self._end = float("inf")
 
     def start(self, seconds: float) -> None:
-        """Set the deadline for the next request."""
+        """Start the time limit, in seconds, of the next HTTP request."""
         self._end = self._clock() + seconds
 
     @property

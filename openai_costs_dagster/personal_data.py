@@ -38,12 +38,12 @@ class Person:
     user_id: str
     addresses: frozenset[str] = frozenset()
     addresses_of_others: frozenset[str] = frozenset()
-    """Addresses of other users. They stay even if they look like an alias of a removed address."""
+    """Addresses of other users, which stay in the texts even if one looks like an alias of a removed address."""
     names: frozenset[str] = frozenset()
     """Full names, which are removed from free text. Callers omit names of one word, which may be ordinary words."""
 
     def with_addresses(self, addresses: Collection[str]) -> Person:
-        """Return a copy of this person with more addresses."""
+        """Return a copy of this person to which the given email addresses are added."""
         return replace(self, addresses=self.addresses | {address.lower() for address in addresses})
 
     @property
@@ -91,7 +91,7 @@ class Person:
 
 @dataclass
 class EditedText:
-    """A text without the person, and the person's addresses that its rows contained."""
+    """A text after the removal of a person, and the email addresses of the person that the text contained."""
 
     text: str
     addresses: set[str] = field(default_factory=set)
@@ -245,7 +245,7 @@ def _value(token: tuple[str, int, int], tokens: Iterator[tuple[str, int, int]]) 
         return _Node(start, end, string=json.loads(text, strict=False))
     if text not in {"{", "["}:
         if not _LITERAL.fullmatch(text):
-            raise ValueError(f"unexpected {text} at character {start}")
+            raise ValueError(f"invalid JSON: unexpected {text} at character {start}")
         return _Node(start, end)
     node = _Node(start, end, kind=text)
     closing = {"{": "}", "[": "]"}[text]
@@ -254,14 +254,14 @@ def _value(token: tuple[str, int, int], tokens: Iterator[tuple[str, int, int]]) 
         key = _value(token, tokens) if text == "{" else None
         if key:
             if key.string is None or next(tokens)[0] != ":":
-                raise ValueError(f"expected an object member at character {key.start}")
+                raise ValueError(f"invalid JSON: expected a key and a value at character {key.start}")
             token = next(tokens)
         node.members.append((key, _value(token, tokens)))
         token = next(tokens)
         if token[0] == ",":
             token = next(tokens)
         elif token[0] != closing:
-            raise ValueError(f"unexpected {token[0]} at character {token[1]}")
+            raise ValueError(f"invalid JSON: unexpected {token[0]} at character {token[1]}")
     node.end = token[2]
     return node
 

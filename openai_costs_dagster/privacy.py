@@ -29,7 +29,7 @@ def remove_addresses(raw: bytes) -> bytes:
 
 
 def remove_users(raw: bytes, users: Collection[str]) -> bytes:
-    """Return the same JSON without the names and email addresses of these users. Their ids stay."""
+    """Return the same JSON without the names and email addresses of these users, but with the user ids."""
     # With surrogateescape, bytes that are not valid UTF-8 survive decoding and encoding unchanged.
     text = raw.decode("utf-8", "surrogateescape")
     for user in users:

@@ -66,7 +66,7 @@ class RetryPolicy:
 
     attempts: int = 10
     seconds: float = 900.0
-    """The total time, after which no further attempt begins."""
+    """The total time of all attempts in seconds, after which no further attempt begins."""
     response_seconds: float = 180.0
     """The time for one complete response: twice the slowest response that users report."""
 

@@ -66,7 +66,10 @@ def read_costs(api: AdminApi, days: DayRange, grouping: Grouping, guard: Organiz
 
 
 def is_grouping_served(api: AdminApi, day: dt.date, grouping: Grouping) -> bool:
-    """Whether the API serves this grouping for this day. Sends one request. Raises any other `ApiError`."""
+    """Send one request, and return whether the API serves costs in this grouping for this day.
+
+    Raises any `ApiError` except `GroupingRefused` (the result is False) and `ResponseTooLarge` (the result is True).
+    """
     try:
         for _ in read_costs(api, DayRange(day, day), grouping, OrganizationGuard(None)):
             pass  # The generator sends its request only while it is consumed.

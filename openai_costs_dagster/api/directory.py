@@ -30,7 +30,7 @@ class WireProject(msgspec.Struct):
 
 
 class WireUser(msgspec.Struct):
-    """A member of the organization."""
+    """A user who is a member of the organization."""
 
     id: str
     name: str | None = None

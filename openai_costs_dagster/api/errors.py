@@ -40,7 +40,7 @@ class ApiError(Exception):
     """Base class of all errors of the Admin API. The message is one printable sentence without secrets."""
 
     status: int | None = None
-    """The HTTP status, or None if there was no response."""
+    """The HTTP status of the response, or None if the server sent no response."""
     is_unrecognized = False
     """Whether OpenAI rejected the request with a status 400 that matches none of the known reasons."""
 
@@ -131,7 +131,7 @@ class ResponseTooLarge(PermanentApiError):
 
 
 class WrongOrganization(PermanentApiError):
-    """The organization id of a response differs from the expected one."""
+    """The organization id in a response differs from the expected organization id."""
 
 
 class UnexpectedSchema(PermanentApiError):

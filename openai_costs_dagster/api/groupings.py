@@ -16,10 +16,10 @@ from openai_costs_dagster.cost_records import GROUPINGS, Grouping, RefusedGroupi
 from openai_costs_dagster.days import ONE_DAY, DayRange
 
 API_KEY_GROUPING_SINCE = dt.date(2025, 12, 6)
-"""The first UTC day with grouping by API key, according to a captured refusal."""
+"""The first UTC day for which OpenAI groups costs by API key, according to the text of a refused request."""
 
 REFUSAL_TTL = dt.timedelta(days=7)
-"""The time after which a refused grouping is probed again."""
+"""The time after which the sync requests a refused grouping again."""
 
 SHORT_RANGE_DAYS = 31
 """The longest range that counts as refused if its first and last day are. Longer ranges are also probed in the

@@ -15,7 +15,7 @@ _LOG = logging.getLogger(__name__)
 # A response may take minutes, and `Date` names the moment at which the server began to send it.
 _TOLERANCE = dt.timedelta(minutes=5)
 _reported: set[str] = set()
-"""The hosts whose difference this process has logged."""
+"""The API hosts for which this process has already logged a wrong local clock, so that each is logged once."""
 
 
 class ServerClock:
@@ -27,7 +27,7 @@ class ServerClock:
         """The server's time less the local time; None before the first response with a valid `Date`."""
 
     def observe(self, headers: Mapping[str, str], local: dt.datetime) -> None:
-        """Take over the header `Date` of a response that arrived at the local time `local`."""
+        """Compute the clock difference from the header `Date` of a response that arrived at the local time `local`."""
         # A cache adds `Age` to an old response, whose date does not show the current time.
         moment = None if "age" in headers else parse_http_date(headers.get("date"))
         if moment is None:
@@ -54,7 +54,7 @@ class ServerClock:
 
 
 def parse_http_date(text: str | None) -> dt.datetime | None:
-    """Return an HTTP date as a time in UTC, or None if it is missing or malformed."""
+    """Return an HTTP date as a time in UTC, or None if the date is missing or malformed."""
     try:
         moment = parsedate_to_datetime(text or "")
         return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)

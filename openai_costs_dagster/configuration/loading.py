@@ -230,7 +230,7 @@ def _resolved_alert(alert: Alert, folder: Path) -> Alert:
 
 
 def _error_message(error: ValidationError, where: str, lines: Lines | None) -> str:
-    """Return a message about the first error. It contains the invalid value unless that may be a secret."""
+    """Return a message about the first error, with the invalid value unless the value may be a secret."""
     first = error.errors(include_url=False, include_context=False)[0]
     path = tuple(part for part in first["loc"] if isinstance(part, str | int))
     message = first["msg"].removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""Table of renamed settings and environment variables; the old names are refused with a message."""
+"""Table of renamed settings and environment variables. A message with the new name refuses an old name."""
 
 from __future__ import annotations
 
