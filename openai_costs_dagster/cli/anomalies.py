@@ -170,8 +170,8 @@ def expected(anomaly_id: int, reason: str) -> None:
     # The mark covers only the day of the finding, because the detector expects the level of a marked day from then on.
     _store_feedback(session, finding, "expected", finding.usage_date, reason)
     click.echo(
-        f"marked as expected: {finding.usage_date} of {finding.organization}; later days are compared with its level "
-        "at their next evaluation"
+        f"marked as expected: {finding.usage_date} of {finding.organization}; from the next evaluation on, "
+        "later days are compared with the level of this finding"
     )
 
 

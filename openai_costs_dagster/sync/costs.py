@@ -329,7 +329,8 @@ class _Ingestion:
             day for day, report in self._outcome.stored.items() if "user_id" not in parse_grouping(report.grouping)
         ]
         if without_users:
-            # Where OpenAI refuses projects and users in one query, the allocation needs separate totals of each user.
+            # If OpenAI refuses to group by project and user in one request, the allocation needs totals grouped by user
+            # alone.
             totals = UserTotalsSync(
                 self._api, self._guard, self._connection, self._name, self._request.now(), self._request.log
             )

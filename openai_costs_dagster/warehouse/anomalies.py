@@ -194,7 +194,7 @@ def spend_of_users(connection: Connection, organization: str, days: DayRange) ->
 
 
 def priced_days(connection: Connection, organization: str, days: DayRange) -> list[PricedDay]:
-    """Return amount and quantity of all line items billed by quantity, by line item and day."""
+    """Return the amount and the quantity of each line item on each day, for line items that have a billed quantity."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     return [PricedDay._make(row) for row in connection.execute(statement("anomalies/unit_prices"), values)]
 

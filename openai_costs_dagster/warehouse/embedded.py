@@ -467,7 +467,8 @@ def _short_path(folder: Path) -> str:
     link = _link(folder)
     if not _is_short_and_plain(link):
         raise RuntimeError(
-            f"the temporary directory {tempfile.gettempdir()} has too long or unusual a path: set TMPDIR"
+            f"the path of the temporary directory {tempfile.gettempdir()} is too long or contains characters that must "
+            "be escaped in a URL: set TMPDIR to a short path such as /tmp"
         )
     if not (link.is_symlink() and link.readlink() == folder):
         # The link is replaced in one step, because other processes may use the old one at the same time.

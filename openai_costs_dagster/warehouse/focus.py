@@ -93,7 +93,7 @@ class Selection:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters of the queries."""
+        """The SQL parameters of every query of the export: organizations, first day and last day."""
         days = self.month.days
         return {"organizations": list(self.organizations), "first": days.first, "last": days.last}
 

@@ -45,8 +45,8 @@ def _store(connection: Connection, labels: Iterable[str], classify: Classify, ru
                 # One order for all processes, because different orders of row locks can end in a deadlock. The order
                 # of the database depends on its collation, so Python sorts.
                 for label in sorted(labels)
-                # The text itself is the key of the table, and an index entry has a maximum size
-                # (docs/decisions/0025-invalid-characters-and-long-texts.md).
+                # A longer label is not stored in this table: the label is the table's key, and PostgreSQL limits the
+                # size of an index entry (docs/decisions/0025-invalid-characters-and-long-texts.md).
                 if len(label) <= MAX_KEY_LENGTH
             ],
         )

@@ -151,4 +151,7 @@ def _renew(database: Database, held: lease.Lease) -> None:
     # The connection of the lock is busy in another thread, and short synchronizations never need this one.
     with database.connect(name=_RENEWAL_NAME) as connection:
         if not lease.renew(connection, held):
-            _LOG.warning("the lease %s was lost: the next transaction of its holder stores nothing", held.name)
+            _LOG.warning(
+                "the lease %s was lost: this run stores nothing more, and the next refresh reads its days again",
+                held.name,
+            )

@@ -86,7 +86,7 @@ def purge_dagster(connection: Connection, key_prefix: Sequence[str], *, pool: st
                 values,
             ).rowcount
             for table, condition in _CONDITIONS.items()
-            # If Dagster stores its runs in another database, this database has none of the tables.
+            # If Dagster stores its runs in another database, this database has none of Dagster's tables.
             if table in existing
         )
 
