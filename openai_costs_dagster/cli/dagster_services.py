@@ -67,7 +67,7 @@ class ProcessService:
         answers: Callable[[], bool],
     ) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", *command]
+        self._command = [sys.executable, "-m", "openai_costs_dagster.orchestration.runtime.plain_logs", *command]
         self._environment = environment
         self._output = output
         self._groups = groups

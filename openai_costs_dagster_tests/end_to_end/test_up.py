@@ -114,7 +114,11 @@ def test_new_organizations_are_synced_from_their_start_in_one_run_each(up: Up) -
     for run in runs:
         assert {key["path"][-1] for key in run["assetSelection"]} == {"costs", "usage", "allocated_costs"}
         assert run["tags"]["dagster/asset_partition_range_end"] == str(today())
-        assert run["tags"][PROCESS_TAG].startswith(run["runId"])  # The forking run launcher records this tag.
+        [(process,)] = up.place.sql(
+            "select value from openai_costs_dagster.run_tags where run_id = %s and key = %s", run["runId"], PROCESS_TAG
+        )
+        assert process.startswith(run["runId"])  # The run launcher records this tag, which Dagster's UI hides.
+        assert PROCESS_TAG not in run["tags"]
         assert run["status"] == ("FAILURE" if _organization(run) == "locked" else "SUCCESS")
     for name in ("north", "south"):
         assert up.place.stored(name) == expected_costs(up.organization(name), first_day())
@@ -314,6 +318,12 @@ def test_interruption_ends_every_process_except_the_database_server(up: Up, back
     printed = (up.place.folder / "up.log").read_text()
     assert "Dagster has stopped\n" in printed
     assert "PostgreSQL keeps running: openai-costs down stops it\n" in printed
+
+
+def test_redirected_log_of_dagster_has_no_escape_sequences(up: Up, backfills: Backfills) -> None:
+    log = (up.place.folder / "up.log").read_text()
+    assert "- dagster.daemon - INFO - " in log
+    assert "\x1b" not in log
 
 
 def test_no_file_holds_a_key(up: Up, backfills: Backfills) -> None:
