@@ -1,7 +1,7 @@
-"""Allocates stored costs to users and API keys by stored usage, day by day; sends no request to OpenAI.
+"""Allocates each day's stored costs to users and API keys in proportion to stored usage. Sends no request to OpenAI.
 
-`spend/allocation/` holds the rules. This module loads a day's costs, usage and users' totals, applies the rules and
-stores the result for the view `allocated_costs`.
+`spend/allocation/` defines the rules of the allocation. This module loads a day's costs, its usage and the total of
+each user, applies the rules, and stores the allocated costs, which the view `allocated_costs` shows.
 """
 
 from __future__ import annotations
@@ -21,26 +21,29 @@ from openai_costs_dagster.warehouse import allocations, line_items, usage
 from openai_costs_dagster.warehouse.allocations import DayAllocation, SyncedDay
 from openai_costs_dagster.warehouse.database import Connection
 
-_DAYS_PER_BATCH = 14  # days loaded at once; limits memory use
+_DAYS_PER_BATCH = 14  # Days are loaded in batches, because all rows of a long range may not fit into memory.
 _ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
 class AllocatedDay:
-    """The result of one day. Amounts are in US dollars and gross: credits count with their absolute amount."""
+    """The result of allocating the costs of one day. Amounts are in US dollars.
+
+    Amounts are gross sums: a credit counts with its absolute amount, so that it does not hide an equally large cost.
+    """
 
     shares: int
-    """Number of stored rows."""
+    """The number of allocated rows that were stored for the day."""
     gross_usd: Decimal
     to_users_usd: Decimal
     to_keys_usd: Decimal
     unallocated_usd: Decimal
     provisional: bool
     differences: Sequence[TokenDifference]
-    """Models whose billed number of tokens differs from the number that the usage endpoints counted."""
+    """The models for which the number of billed tokens differs from the number of tokens in the stored usage."""
     has_usage: bool
     unsplit_line_items: Sequence[str | None]
-    """Line items whose rows stay unallocated although the total of each user is known."""
+    """The line items whose costs stay unallocated although OpenAI reported each user's total for the line item."""
 
 
 @dataclass
@@ -49,17 +52,20 @@ class AllocationOutcome:
 
     days: dict[dt.date, AllocatedDay] = field(default_factory=dict)
     skipped: dict[dt.date, str] = field(default_factory=dict)
-    """Days that were not allocated, with the reason. The view shows their costs as OpenAI billed them."""
+    """The days that were not allocated, each with the reason.
+
+    For these days, the view `allocated_costs` shows the costs as OpenAI billed them.
+    """
     unreconciled: list[dt.date] = field(default_factory=list)
-    """Skipped days whose costs are stored but do not add up to the billed total."""
+    """The days in `skipped` whose stored cost rows do not add up to the total that OpenAI billed for the day."""
 
 
 def allocate_days(
     connection: Connection, organization: str, days: Iterable[dt.date], now: dt.datetime
 ) -> AllocationOutcome:
-    """Allocate the costs of the days and replace what is stored for them.
+    """Allocate the stored costs of `days` to users and API keys, and replace the stored allocation of these days.
 
-    Raises a `WarehouseError` if the database fails; the batches of days before the failure stay stored.
+    Raises a `WarehouseError` if the database fails. Allocations that were stored before the failure stay stored.
     """
     outcome, ordered = AllocationOutcome(), sorted(days)
     for start in range(0, len(ordered), _DAYS_PER_BATCH):
@@ -81,7 +87,8 @@ def _allocate_batch(
         if synced_day is None:
             outcome.skipped[day] = "its costs are not stored"
         elif synced_day.reconciled is False and not synced_day.provisional:
-            # Costs of a provisional day are expected to change; a settled day that does not add up is an error.
+            # Costs of a provisional day may still change, so a difference from the billed total is accepted there. On a
+            # settled day, a difference is an error, and allocating the rows would spread wrong amounts.
             outcome.skipped[day] = "its rows do not add up to the total that the API bills"
             outcome.unreconciled.append(day)
         else:
@@ -92,16 +99,16 @@ def _allocate_batch(
 
 @dataclass(frozen=True)
 class _DayInputs:
-    """The stored rows of one day."""
+    """The stored rows of one day from which its costs are allocated: costs, usage, and the total of each user."""
 
     costs: Sequence[CostRow]
     line_items: Mapping[str | None, LineItem]
-    """The classification of each label in `costs`."""
+    """The classification (service, model and so on) of each line item label in `costs`."""
     usage: Sequence[OperationUsage]
     totals: Sequence[UserTotal] | None
-    """The total of each user by line item, or None on days for which OpenAI does not report totals."""
+    """The total of each user by line item, or None if no totals of users are stored for the day."""
     model_names: Mapping[str, str]
-    """The name on the bill by the name in the usage, for models whose two names differ."""
+    """The name of a model in the costs, by the name of the same model in the usage, if the two names differ."""
 
 
 def _load(connection: Connection, organization: str, days: Sequence[dt.date]) -> Iterator[tuple[dt.date, _DayInputs]]:
@@ -109,7 +116,8 @@ def _load(connection: Connection, organization: str, days: Sequence[dt.date]) ->
     totals = allocations.user_costs(connection, organization, days)
     names = allocations.model_names(connection, organization, days)
     counted: dict[dt.date, list[OperationUsage]] = {}
-    # Days without usage are missing from `counted`. Their costs are allocated by the totals of the users, if any.
+    # Days without usage are missing from `counted`. The costs of such a day can only be allocated by the totals that
+    # OpenAI reported for each user.
     for stored in usage.rows_of_days(connection, organization, days):
         counted.setdefault(stored.usage_date, []).append(OperationUsage(stored.operation, stored.row))
     classified = _classifications(connection, (row for rows in costs.values() for row in rows))
@@ -121,10 +129,10 @@ def _load(connection: Connection, organization: str, days: Sequence[dt.date]) ->
 
 
 def _classifications(connection: Connection, rows: Iterable[CostRow]) -> dict[str | None, LineItem]:
-    """Return the classification of each label, as it was stored with the costs.
+    """Return the classification of each line item label in `rows`, by label.
 
-    Rows without a label, and labels longer than `MAX_KEY_LENGTH`, have no row in the table `line_items`. Their
-    classification needs no rule that could have changed, so it is computed.
+    Stored classifications come from the table `line_items`. Missing labels and labels longer than `MAX_KEY_LENGTH` have
+    no row in this table, so they are classified again on each call.
     """
     labels = {row.line_item for row in rows}
     stored = line_items.find(connection, (label for label in labels if label is not None))
@@ -136,12 +144,13 @@ def _allocate(synced_day: SyncedDay, inputs: _DayInputs) -> DayAllocation:
         inputs.costs,
         inputs.line_items,
         DayUsage(inputs.usage, inputs.model_names),
-        # A row without a user was billed to no user only if the query grouped by users. Otherwise its user is unknown.
+        # If the query grouped by users, a row without a user was billed to no user. If the query did not group by
+        # users, the user of the row is unknown, and usage decides to which users the row is allocated.
         by_user="user_id" in parse_grouping(synced_day.grouping),
         by_key="api_key_id" in parse_grouping(synced_day.grouping),
         totals=inputs.totals,
     )
-    # Amounts in different currencies are never added, so the sums of a day cover US dollars only.
+    # Amounts in different currencies cannot be added, so the sums of a day contain only the rows in US dollars.
     dollars = [share for share in allocation.shares if share.currency == US_DOLLARS]
     return DayAllocation(
         synced_day.sync_window_id,
@@ -170,10 +179,10 @@ def _report(synced_day: SyncedDay, inputs: _DayInputs, result: DayAllocation) ->
 
 
 def _gross(amounts: Iterable[Decimal | None]) -> Decimal:
-    """Return the exact sum of the absolute amounts; a missing amount counts as zero."""
+    """Return the exact sum of the absolute values of `amounts`. A missing amount counts as zero."""
     total = _ZERO
     for amount in amounts:
         if amount is not None:
-            # abs() would round to the 28 digits of Python's default decimal context.
+            # `abs()` would round the amount to the 28 digits of Python's default decimal context.
             total = money.add(total, amount.copy_abs())
     return total

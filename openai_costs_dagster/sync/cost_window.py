@@ -1,7 +1,7 @@
-"""Fetches one window of costs into the staging table and checks it against a second, ungrouped response.
+"""Fetches the costs of a range of days (a window) into the staging table and compares them with ungrouped totals.
 
-OpenAI documents no checksum for costs. The totals of a response without grouping are the only independent figure to
-compare the grouped rows with.
+OpenAI documents no checksum for costs. The totals of a second response without grouping are therefore the only
+independent figures with which the sums of the grouped rows can be compared.
 """
 
 from __future__ import annotations
@@ -27,30 +27,33 @@ ACCESS_ERRORS = (
     errors.ConnectionRejected,
     errors.WrongOrganization,
 )
-"""Errors that end the whole run, because every other window would fail in the same way."""
+"""The errors that end the whole run, because requests for all other days would fail in the same way."""
 
 
 @dataclass
 class FetchedWindow:
-    """Everything that was fetched for a window, except its cost rows: these are in the staging table."""
+    """The totals and names in OpenAI's response for a range of days. The cost rows are in the staging table."""
 
     query: QueryWindow
     bills: dict[dt.date, Bill] = field(default_factory=dict)
-    """The totals of the grouped rows of each day."""
+    """The totals of the grouped cost rows, by day."""
     ungrouped: dict[dt.date, Bill] = field(default_factory=dict)
-    """The totals of the ungrouped response; a day is missing if OpenAI returned no ungrouped response for it."""
+    """The totals of OpenAI's response without grouping, by day. A day is missing if the request for it failed."""
     line_items: set[str] = field(default_factory=set)
     project_names: dict[str, str] = field(default_factory=dict)
-    """Project names by project id, if the rows contain them."""
+    """The project names in the cost rows, by project id. Rows of some groupings contain no names."""
     emails: dict[str, str] = field(default_factory=dict)
-    """E-mail addresses by user id, if the rows contain them."""
+    """The e-mail addresses in the cost rows, by user id. Rows of some groupings contain no addresses."""
 
     def reconciled(self, day: dt.date) -> bool | None:
-        """Return whether the grouped rows add up to the ungrouped totals; None without an ungrouped response."""
+        """Return whether the day's grouped rows add up to its totals without grouping; None if these are unknown."""
         return reconciles(self.bills[day], self.ungrouped[day]) if day in self.ungrouped else None
 
     def largest_difference(self, day: dt.date) -> Difference | None:
-        """Return the largest difference in any currency; None without an ungrouped response."""
+        """Return the difference between the day's grouped and ungrouped totals in the currency where it is largest.
+
+        Returns None if OpenAI returned no ungrouped totals for the day.
+        """
         if day not in self.ungrouped:
             return None
         found = differences(self.bills[day], self.ungrouped[day])
@@ -58,7 +61,7 @@ class FetchedWindow:
 
 
 class WindowFetcher:
-    """Fetches the windows of one organization, one after the other, into its staging table."""
+    """Fetches the costs of one organization into the staging table, one window of days after the other."""
 
     def __init__(
         self,
@@ -67,20 +70,20 @@ class WindowFetcher:
         staging: Staging,
         remove_personal_data: Callable[[bytes], bytes],
     ) -> None:
-        """`remove_personal_data` returns the raw bytes of a bucket without the texts that must not be stored."""
+        """Create a fetcher. `remove_personal_data` returns a raw response without names that must not be stored."""
         self._api = api
         self._guard = guard
         self._staging = staging
         self._remove_personal_data = remove_personal_data
 
     def fetch(self, query: QueryWindow, existing: Mapping[dt.date, ExistingDay]) -> FetchedWindow:
-        """Stage the rows of the query's days. `existing` holds the days that are stored already.
+        """Fetch the days of `query` into the staging table. `existing` holds the days that are already stored, by day.
 
-        Doubtful days are fetched a second time: days whose rows do not add up to the ungrouped totals, and settled
-        days whose stored spend is missing from the response. Raises an `ApiError`; the caller must then store nothing
-        of the window.
+        Two kinds of days are fetched a second time: days whose rows do not add up to the ungrouped totals, and settled
+        days whose response is empty although spend is stored for them. Raises an `ApiError`; the caller must then store
+        no day of the query.
         """
-        # The staging table may still contain the rows of a previous window, also of one that failed.
+        # The staging table may still contain rows of the previous query, for example if that query failed.
         self._staging.clear()
         window = FetchedWindow(query)
         for bucket in read_costs(self._api, query.days, query.grouping, self._guard):
@@ -88,7 +91,8 @@ class WindowFetcher:
         window.ungrouped = self._fetch_ungrouped(query.days)
         doubtful = [day for day in query.days if _is_doubtful(window, day, existing.get(day))]
         if doubtful:
-            # OpenAI limits a page by its number of days, so the whole range rarely needs more requests than one day.
+            # The whole range from the first to the last doubtful day is fetched again. One page of a response holds
+            # many days, so fetching each doubtful day alone would need more requests.
             self._fetch_again(window, DayRange(doubtful[0], doubtful[-1]))
         return window
 
@@ -97,9 +101,10 @@ class WindowFetcher:
         self._staging.add(bucket.day, rows, self._remove_personal_data(bucket.raw))
 
     def _fetch_ungrouped(self, days: DayRange) -> dict[dt.date, Bill]:
-        """Return the ungrouped totals, or nothing if the request fails: a failed check does not prevent storing.
+        """Return the totals of a response without grouping, by day. Returns an empty dictionary if the request fails.
 
-        Raises UnexpectedBucket, because an API whose buckets are not UTC days must not be stored at all.
+        A failed request does not raise, because costs are stored even if they cannot be compared. Raises
+        `ACCESS_ERRORS`, and `UnexpectedBucket` if a bucket is not a UTC day, because such costs must not be stored.
         """
         try:
             return {
@@ -112,18 +117,25 @@ class WindowFetcher:
             return {}
 
     def _fetch_again(self, window: FetchedWindow, days: DayRange) -> None:
-        """Replace the staged rows and the ungrouped totals of the days by a second response, which is final."""
+        """Fetch `days` again, and replace the staged rows and the ungrouped totals of these days.
+
+        The second response is stored even if its totals still differ.
+        """
         buckets = list(read_costs(self._api, days, window.query.grouping, self._guard))
         self._staging.forget(days)
         for bucket in buckets:
             self._stage(window, bucket)
-            # The costs may have changed between both responses, so the old totals do not belong to the new rows.
+            # OpenAI may have changed the costs between the first and the second response, so the ungrouped totals of
+            # the first response must not be compared with the new rows.
             window.ungrouped.pop(bucket.day, None)
         window.ungrouped.update(self._fetch_ungrouped(days))
 
 
 def _add_to_bill(window: FetchedWindow, bucket: CostsBucket) -> list[CostRow]:
-    """Parse a bucket, add its totals and names to the window, and return its rows. Raises UnexpectedSchema."""
+    """Add the totals and names of one day's response, `bucket`, to `window`, and return the parsed cost rows.
+
+    Raises `UnexpectedSchema` if a row cannot be parsed.
+    """
     try:
         rows, window.bills[bucket.day] = bill_of(map(parse_cost, bucket.rows))
     except ValueError as error:
@@ -138,6 +150,7 @@ def _add_to_bill(window: FetchedWindow, bucket: CostsBucket) -> list[CostRow]:
 
 
 def _is_doubtful(window: FetchedWindow, day: dt.date, existing: ExistingDay | None) -> bool:
-    # A settled day rarely loses all its costs, so an empty response is fetched again before it is believed.
+    # OpenAI rarely removes all costs of a settled day. An empty response may be an error, so the day is fetched again
+    # before its stored costs are deleted.
     lost_all_rows = existing and not existing.provisional and existing.is_billed and not window.bills[day].row_count
     return bool(lost_all_rows) or window.reconciled(day) is False

@@ -5,14 +5,15 @@ passes through four steps:
 
 1. Request: `served_groupings.py` plans the query with the finest grouping that OpenAI serves for the days.
 2. Parse: `cost_window.py` fetches the pages (`api/costs.py`), adds up each day's rows (`spend/daily_bill.py`) and
-   copies them into a staging table.
-3. Reconcile: `cost_window.py` also fetches the days without grouping and compares the totals of both responses
-   (`spend/reconciliation.py`). Days whose totals differ are fetched once more.
+   copies the rows into a staging table.
+3. Reconcile: `cost_window.py` also requests the same days without grouping. It compares each day's total of the grouped
+   response with the ungrouped total (`spend/reconciliation.py`), and fetches days with different totals once more.
 4. Store: `_store_window` classifies the line items (`spend/line_items.py`) and replaces the window's days in one
    transaction (`warehouse/costs.py`).
 
-If a window fails, its days keep what is stored for them and the other windows continue. `outcome.py` holds the result
-of each day. This module does not import Dagster; the asset in `orchestration/assets/costs.py` calls it.
+If a window fails, the costs that were stored for its days before stay unchanged, and the other windows continue.
+`outcome.py` defines the result of each day. This module does not import Dagster; the Dagster asset in
+`orchestration/assets/costs.py` calls `ingest_costs`.
 """
 
 from __future__ import annotations
@@ -57,37 +58,40 @@ _MAX_ISOLATED_DAYS = 5
 
 @dataclass(frozen=True)
 class CostsRequest:
-    """The organization and the days to synchronize, and the settings of the run. Days are UTC days."""
+    """The arguments of `ingest_costs`: one organization, the UTC days to synchronize, and the settings of the run."""
 
     organization: Organization
     database: Database
     days: Collection[dt.date]
     settle_hours: int = 48
-    """Hours after the end of a day during which OpenAI may still change its costs; until then it is provisional."""
+    """The number of hours after the end of a UTC day during which OpenAI may still change the costs of that day.
+
+    A day whose costs were fetched before these hours had passed is stored as provisional.
+    """
     trigger: Trigger = "manual"
-    """What started the run. Only scheduled runs open an alert about a failure."""
+    """The cause of the run: a schedule, a backfill or a person. Only failures of scheduled runs are alerted."""
     run_id: str | None = None
     raw_pages_days: int | None = None
-    """Days for which raw responses are stored; None stores them forever."""
+    """The number of days after which OpenAI's raw responses are deleted; None keeps raw responses forever."""
     now: Callable[[], dt.datetime] = utc_now
-    """The clock; tests replace it."""
+    """A function that returns the current time in UTC; tests replace it with a fixed clock."""
     on_progress: Callable[[int], None] = lambda _: None
-    """Called with the number of days that were stored or failed since the last call."""
+    """A callback that receives the number of days that were stored or failed since its last call."""
     on_wait: Callable[[str], None] = lambda _: None
-    """Called with a message while another process holds the lock of the organization."""
+    """A callback that receives a message while this run waits for another process with the organization's lock."""
     log: logging.Logger = _LOG
 
 
 def ingest_costs(request: CostsRequest) -> Outcome:
     """Store the costs of the requested days and return the result of each day.
 
-    Takes the organization's lock, so that only one process writes its costs at a time. Errors of the API, the key and
-    the database are not raised: they are recorded as failures of the days in the outcome.
+    Takes the organization's lock, so that only one process writes the organization's costs at a time. Does not raise
+    errors of the API, the admin key or the database. The returned outcome lists such errors as failures of the days.
     """
     outcome = Outcome()
     try:
         request.database.prepare()
-        # An upgrade may have changed the classification rules.
+        # A new release may have other classification rules, so line items stored by older rules are classified again.
         reclassify(request.database)
         with (
             AdminApi(connection_settings(request.organization), now=request.now) as api,
@@ -100,10 +104,10 @@ def ingest_costs(request: CostsRequest) -> Outcome:
                 outcome.clock_warning = api.server_clock.warning
             _record_result(connection, request, outcome)
     except (errors.ApiError, WarehouseError, SecretUnavailable) as error:
-        # Each window is a transaction of its own, so windows that were stored before the error stay stored.
+        # Each window of days is a separate transaction, so windows that were stored before the error stay stored.
         outcome.fail([day for day in request.days if day not in {*outcome.stored, *outcome.not_started}], error)
         _record_result_on_new_connection(request, outcome)
-    # Windows are stored newest first; the outcome lists its days oldest first.
+    # Windows are stored newest first, but messages and metadata list days oldest first, so the days are sorted here.
     outcome.stored = dict(sorted(outcome.stored.items()))
     outcome.failed = dict(sorted(outcome.failed.items()))
     return outcome
@@ -121,7 +125,7 @@ def _organization_lock(request: CostsRequest) -> Iterator[Connection]:
 
 
 class _Ingestion:
-    """One run of `ingest_costs`, while it holds the organization's lock."""
+    """The part of a run of `ingest_costs` during which the run holds the organization's lock."""
 
     def __init__(self, request: CostsRequest, api: AdminApi, connection: Connection, outcome: Outcome) -> None:
         self._request = request
@@ -132,7 +136,8 @@ class _Ingestion:
         self._staging = Staging(connection)
         self._guard = OrganizationGuard(None)
         self._isolated_days = 0
-        # OpenAI sends the names of a forgotten user again with every response, so they are removed before storage.
+        # OpenAI sends the names of a forgotten user again with every response, so these names are removed from each
+        # response before the response is stored.
         remove_personal_data = response_cleaner(
             emails=request.organization.store_emails, forgotten=directory.forgotten_users(connection)
         )
@@ -140,19 +145,20 @@ class _Ingestion:
         self._planner = PersistentGroupingPlanner(api, connection, self._name, GROUPINGS, request.now())
 
     def run(self) -> None:
-        """Store all windows, newest first, and then the users' totals of days whose costs lack users."""
+        """Store all windows, newest first. Then store each user's totals for the days whose cost rows have no user."""
         self._guard.organization_id = register_and_probe(
             self._connection, self._api, self._request.organization, self._request.now()
         )
         windows = self._plan(DayRange.covering(self._request.days))
         while windows:
-            # The newest days are stored first, because people wait for them.
+            # The list of windows is ordered from the oldest to the newest, so `pop` returns the newest window. The
+            # newest days are stored first, because people wait for the newest costs.
             window = windows.pop()
             with self._isolating_failures(window.days):
                 try:
                     windows = merge_query_windows(windows + self._store_or_replan(window))
                 except errors.LookbackExceeded as refusal:
-                    # Midnight UTC may pass during a run, and OpenAI then serves one day less than it did.
+                    # If midnight UTC passes during a run, OpenAI no longer serves the oldest day that the run planned.
                     windows = self._drop_days_outside_retention([*windows, window], refusal)
                 except errors.ResponseTooLarge as error:
                     windows += self._isolate_day(window, error)
@@ -162,7 +168,10 @@ class _Ingestion:
 
     @contextmanager
     def _isolating_failures(self, days: DayRange) -> Iterator[None]:
-        """Record an error as a failure of these days only. Errors of access are raised: they end the run."""
+        """Record an error in the `with` block as a failure of `days`, so that the run continues with other days.
+
+        Raises `ACCESS_ERRORS`, for example a rejected admin key, because every other request would fail as well.
+        """
         try:
             yield
         except ACCESS_ERRORS:
@@ -173,7 +182,10 @@ class _Ingestion:
             self._request.on_progress(len(days))
 
     def _plan(self, ranges: list[DayRange]) -> list[QueryWindow]:
-        """Return the windows that cover the ranges, oldest first; days that OpenAI no longer serves are left out."""
+        """Return the query windows that cover the ranges of days, oldest first.
+
+        Leaves out the days that OpenAI no longer serves, and the days that have not begun by OpenAI's clock.
+        """
         windows: list[QueryWindow] = []
         while ranges:
             days = ranges.pop()
@@ -181,7 +193,7 @@ class _Ingestion:
                 try:
                     windows += self._planner.plan(days)
                 except errors.LookbackExceeded as refusal:
-                    # The window only passes the days to the method, so its grouping does not matter.
+                    # `_drop_days_outside_retention` reads only the days of a window, so any grouping will do here.
                     served = self._drop_days_outside_retention([QueryWindow(days, GROUPINGS[0])], refusal)
                     ranges += [window.days for window in served]
                 except errors.DaysNotStarted as refusal:
@@ -190,21 +202,26 @@ class _Ingestion:
         return merge_query_windows(windows)
 
     def _store_or_replan(self, window: QueryWindow) -> list[QueryWindow]:
-        """Store the window, or return the windows that replace it if OpenAI refuses its grouping."""
+        """Store a window of days and return an empty list.
+
+        If OpenAI refuses the window's grouping, store nothing and return the windows with a coarser grouping that have
+        to be requested instead.
+        """
         try:
             self._store_window(window)
         except errors.GroupingRefused:
             if window.grouping == GROUPINGS[-1]:
-                raise  # OpenAI serves this grouping to every organization, so no coarser grouping is left to request
+                raise  # The last of `GROUPINGS` is the coarsest, so no other grouping is left to request.
             return self._planner.replan(window)
         return []
 
     def _drop_days_outside_retention(
         self, windows: list[QueryWindow], refusal: errors.LookbackExceeded
     ) -> list[QueryWindow]:
-        """Cut the windows at the first day that OpenAI serves, and return them. The last window was refused.
+        """Remove the days that are too old for OpenAI from `windows`, and return the rest of the windows.
 
-        Earlier days fail. Rows that are already stored for them are not deleted.
+        `refusal` is OpenAI's refusal of the last window. The removed days are recorded as failed. Costs that are
+        already stored for the removed days are not deleted.
         """
         refused = windows[-1].days
         rest = refusal.served_days(refused)
@@ -219,15 +236,17 @@ class _Ingestion:
             days = window.days.intersection(earliest, None)
             if days:
                 served.append(replace(window, days=days))
-        # OpenAI will never serve earlier days again, so the stored start of the history moves to the first served day.
+        # OpenAI will never serve the removed days again. The organization's stored first day therefore moves to the
+        # first day that OpenAI serves, unless costs of earlier days are stored.
         organizations.postpone_earliest_day(self._connection, self._name, earliest, self._request.now())
         return served
 
     def _isolate_day(self, window: QueryWindow, error: errors.ResponseTooLarge) -> list[QueryWindow]:
-        """Return the windows before, on and after a day whose response is too large, so that only this day fails.
+        """Split a window into the days before, on and after the day whose response is too large.
 
-        Raises the error again for a window of one day, and after some days: the whole window is then recorded as
-        failed, because a server whose responses are all too large would otherwise receive requests for every day.
+        Only the day with the large response then fails. Raises the error again for a window of one day, and after
+        `_MAX_ISOLATED_DAYS` splits in one run, because a server whose responses are all too large would otherwise
+        receive a request for every single day.
         """
         self._isolated_days += 1
         if error.day is None or len(window.days) == 1 or self._isolated_days > _MAX_ISOLATED_DAYS:
@@ -237,7 +256,11 @@ class _Ingestion:
         return [replace(window, days=part, do_not_merge=True) for part in parts if part]
 
     def _drop_days_not_started(self, windows: list[QueryWindow], refusal: errors.DaysNotStarted) -> list[QueryWindow]:
-        """Return the windows up to the server's current day. Later days do not fail: they are read once they begin."""
+        """Remove the days after the current UTC day of OpenAI's server from `windows`, and return the rest.
+
+        A removed day is recorded as not started, and a later run fetches the day after it has begun. If the server's
+        date is not plausible, the removed days are recorded as failed.
+        """
         begun = []
         for window in windows:
             days, later = refusal.served_days(window.days), window.days.intersection(refusal.today + ONE_DAY, None)
@@ -253,13 +276,17 @@ class _Ingestion:
         return begun
 
     def _store_window(self, window: QueryWindow) -> None:
-        """Fetch, check and store one window. Raises an `ApiError`, LoadMismatch or ValueRefused."""
+        """Fetch one window of days, check its totals and store all its days in one transaction.
+
+        Raises an `ApiError`, `LoadMismatch` or `ValueRefused`, and then stores no day of the window.
+        """
         started_at, requests_before = self._request.now(), self._api.requests
-        # The commit replaces the stored amounts, so they are read first to report the change of each day.
+        # `Staging.commit` replaces the stored amounts, so the stored amounts are read first to report each day's
+        # change.
         existing = existing_days(self._connection, self._name, window.days)
         fetched = self._fetcher.fetch(window, existing)
-        # Two configured names of one OpenAI organization would count its costs twice, so the identity is checked before
-        # any row of the window is stored.
+        # If two configured names belonged to one OpenAI organization, every total would count its costs twice. The
+        # organization id is therefore checked before any row of the window is stored.
         self._store_identity(started_at)
         # Line items are classified before the rows are stored, so that every stored row has a classification.
         warehouse_line_items.classify_new(
@@ -289,13 +316,16 @@ class _Ingestion:
         self._request.on_progress(len(days))
 
     def _store_identity(self, started_at: dt.datetime) -> None:
-        """Store which OpenAI organization the key belongs to, if a response contained its id."""
+        """Store the id of the OpenAI organization that the admin key belongs to, if a response contained the id."""
         if self._guard.organization_id:
             organizations.bind_openai_organization(self._connection, self._name, self._guard.organization_id)
             remember_identity(self._api, self._guard, started_at)
 
     def _store_names(self, fetched: FetchedWindow, fetched_at: dt.datetime) -> None:
-        """Store the project names and e-mail addresses that the cost rows contained, as far as privacy allows."""
+        """Store the project names and e-mail addresses that the cost rows contained.
+
+        E-mail addresses are stored only if the organization's setting `store_emails` is on.
+        """
         emails = self._request.organization.store_emails
         projects = {
             project_id: name
@@ -312,7 +342,8 @@ class _Ingestion:
         bill, difference = fetched.bills[day], fetched.largest_difference(day)
         return StoredDay(
             day=day,
-            # If the local clock is ahead, the day has ended more recently than this clock shows.
+            # If the local clock is ahead, less time has passed since the end of the day than the local clock shows. The
+            # earlier one of local time and server time keeps such a day provisional.
             provisional=is_provisional(
                 day, min(started_at, self._api.server_clock.time_at(started_at)), self._request.settle_hours
             ),
@@ -329,8 +360,8 @@ class _Ingestion:
             day for day, report in self._outcome.stored.items() if "user_id" not in parse_grouping(report.grouping)
         ]
         if without_users:
-            # If OpenAI refuses to group by project and user in one request, the allocation needs totals grouped by user
-            # alone.
+            # If OpenAI refuses to group costs by project and user in one request, the allocation of costs to users
+            # needs totals that are grouped by user and line item without projects.
             totals = UserTotalsSync(
                 self._api, self._guard, self._connection, self._name, self._request.now(), self._request.log
             )
@@ -356,9 +387,10 @@ def _report(day: StoredDay, existing: ExistingDay | None, sync_window: SyncWindo
 
 
 def _record_result(connection: Connection, request: CostsRequest, outcome: Outcome) -> None:
-    """Record the result and the alerts of the run, and delete raw responses whose retention has ended."""
+    """Store the result and the alerts of a run, and delete raw responses that are older than `raw_pages_days`."""
     name, now = request.organization.name, request.now()
-    # A failure and its alert are stored together, so that a crash never leaves one without the other.
+    # A failure and its alert are stored in one transaction, because a crash between two transactions would lose the
+    # alert.
     with connection.transaction():
         if outcome.failed:
             permanent = any(failure.permanent for failure in outcome.failed.values())
@@ -367,14 +399,15 @@ def _record_result(connection: Connection, request: CostsRequest, outcome: Outco
             organizations.record_success(connection, name, now)
         failure_alerts.record_alerts(connection, request.organization, outcome, request.trigger, now)
     if request.raw_pages_days is not None:
-        # Old raw responses are deleted last, because this run may itself have stored responses older than the limit.
+        # Raw responses are deleted after the run, because a backfill may itself have stored responses for days that are
+        # older than the limit.
         retention.delete_raw_buckets(connection, name, older_than=now.date() - request.raw_pages_days * ONE_DAY)
 
 
 def _record_result_on_new_connection(request: CostsRequest, outcome: Outcome) -> None:
-    """Record a failure that broke the run's own connection.
+    """Store the result of a run on a new connection, after an error closed the connection of the run.
 
-    If the database cannot be reached, the error is only logged.
+    If the database cannot be reached, the result is not stored and the error is only logged.
     """
     organization = request.organization
     try:

@@ -1,8 +1,9 @@
 """Synchronizes the names of an organization's projects, users and API keys from the OpenAI Admin API into Postgres.
 
-Costs only contain ids. Reading names needs the scope `api.management.read`; without it, ids are shown instead of
-names and nothing else changes. The same run checks the age and expiry of the admin key (`key_alerts.py`) and reads
-OpenAI's own spend limits, if the organization is configured to use them as budgets.
+Costs contain only ids, so reports need the names. Reading names needs an admin key with the scope
+`api.management.read`. Without this scope, reports show ids instead of names, and everything else works as before. The
+same run checks the age and expiry of the admin key (`key_alerts.py`). It also reads the spend limits that are set at
+OpenAI, if the organization is configured to use these limits as budgets.
 """
 
 from __future__ import annotations
@@ -40,15 +41,19 @@ from openai_costs_dagster.warehouse.errors import ValueRefused
 
 _LOG = logging.getLogger(__name__)
 _IDENTITY_WINDOW = dt.timedelta(days=60)
-"""The days before now whose costs are requested to verify the key."""
+"""The period before now whose costs are requested to verify that the admin key belongs to the organization."""
 _ARCHIVED = "archived"
 _UNREADABLE = (errors.PermissionDenied, errors.RequestRefused, errors.UnexpectedSchema, errors.ResponseTooLarge)
-"""Errors that concern one list. The other lists are still read."""
+"""The errors that make one list unreadable (projects, users or API keys). The other lists are still read."""
 
 
 @dataclass
 class DirectoryOutcome:
-    """The number of entries stored by a directory synchronization, by kind, and a message for each unreadable list."""
+    """The result of `sync_directory`.
+
+    `counts` is the number of stored projects, users and API keys by kind. `notes` has one message for each list that
+    could not be read.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -62,10 +67,11 @@ def sync_directory(
     may_alert: bool = True,
     log: logging.Logger = _LOG,
 ) -> DirectoryOutcome:
-    """Store the names of projects, users and API keys, as far as the key may read them.
+    """Store the names of an organization's projects, users and API keys that its admin key may read.
 
-    With `may_alert`, the age and expiry of the admin key are checked too, and alerts about the key are recorded. Errors
-    of the API and the key become notes of the outcome. Raises a `WarehouseError`.
+    With `may_alert`, the function also checks the age and expiry of the admin key and records alerts about them. Errors
+    of the API and of the admin key are not raised; the outcome lists them as notes. Raises a `WarehouseError` if the
+    database fails.
     """
     outcome = DirectoryOutcome()
     database.prepare()
@@ -84,7 +90,7 @@ def sync_directory(
 
 
 class _DirectorySync:
-    """One run of `sync_directory`, while it holds the organization's lock."""
+    """The part of a run of `sync_directory` during which the run holds the organization's lock."""
 
     def __init__(
         self,
@@ -102,7 +108,8 @@ class _DirectorySync:
         self._api = api
         self._outcome = outcome
         self._now = now
-        # Whether the server had no endpoint at the path of the latest request.
+        # Whether the server lacked the endpoint of the latest list. A server without the list of projects has no
+        # directory.
         self._is_missing = False
         self._forgotten_emails: set[str] = set()
 
@@ -112,37 +119,45 @@ class _DirectorySync:
             self._outcome.notes.append(missing.known()[PROJECTS_PATH])
             return
         recent = DayRange((self._now - _IDENTITY_WINDOW).date(), self._now.date())
-        # Directory responses contain no organization id, so a wrong key would store names of another organization.
+        # Responses with names contain no organization id. Without this check, a wrong admin key would store the names
+        # of another organization.
         verify_identity(self._connection, self._api, self._organization, recent, self._now)
         projects = self._store_kind("project", self._fetch_projects)
         if self._is_missing:
-            # A server without projects has no directory at all, so that no further endpoint is requested.
+            # A server without the list of projects has no lists of users and API keys either, so these are not
+            # requested.
             missing.record(PROJECTS_PATH, f"the server has no directory: {self._outcome.notes[-1]}")
             return
         missing.forget(PROJECTS_PATH)
-        # Users are read before API keys, because names of keys may contain the address of a forgotten user.
+        # The name of an API key may contain the email address of a forgotten user. The users are therefore read first,
+        # because `_fetch_users` collects the email addresses of forgotten users.
         self._store_kind("user", self._fetch_users)
         if self._may_alert:
             self._check_admin_key()
         if self._organization.openai_budgets:
             self._store_spend_limits()
         for project in projects:
-            if project.status != _ARCHIVED:  # OpenAI refuses to list the keys of archived projects
+            if project.status != _ARCHIVED:  # OpenAI refuses to list the API keys of an archived project.
                 self._store_kind("api_key", partial(self._fetch_api_keys, project.id), project_id=project.id)
 
     def _store_kind(
         self, kind: DirectoryKind, fetch: Callable[[], Iterable[Entry]], *, project_id: str | None = None
     ) -> list[Entry]:
-        """Store the complete list of a kind and return it. Stored entries that it lacks are marked as deleted."""
+        """Fetch and store all projects, all users or all API keys, and return them. Returns an empty list on failure.
+
+        Stored entries that are missing from the fetched list are marked as deleted.
+        """
         try:
             entries = list(fetch())
             directory.store_entries(self._connection, self._organization.name, entries, self._now)
-        # Names are optional, so a list that the key may not read does not stop the other lists. Stored entries stay.
+        # Names are optional. If the admin key may not read one list, the stored entries of this list stay unchanged and
+        # the other lists are still read.
         except (*_UNREADABLE, ValueRefused) as error:
             self._outcome.notes.append(f"{kind}: {error}")
             self._is_missing = isinstance(error, errors.EndpointNotFound)
             return []
-        # Only a complete list shows which entries were deleted. A list of API keys is complete for one project only.
+        # Only a complete list shows which entries were deleted. A list of API keys is complete for one project, so only
+        # API keys of this project are marked as deleted.
         directory.mark_gone(self._connection, self._organization.name, kind, self._now, project_id=project_id)
         self._outcome.counts[kind] = self._outcome.counts.get(kind, 0) + len(entries)
         return entries
@@ -157,7 +172,10 @@ class _DirectorySync:
             key_alerts.record_alerts(self._connection, self._organization, own_key, self._now)
 
     def _store_spend_limits(self) -> None:
-        """Store OpenAI's spend limit and spend alerts. If they cannot be read, the stored ones stay unchanged."""
+        """Store the spend limit and the spend alerts that are set at OpenAI.
+
+        If OpenAI does not return them, the stored limits and alerts stay unchanged.
+        """
         try:
             limits = read_spend_limits(self._api)
         except _UNREADABLE as error:
@@ -178,7 +196,8 @@ class _DirectorySync:
     def _fetch_users(self) -> list[Entry]:
         users = list(read_users(self._api))
         forgotten = directory.forgotten_users(self._connection)
-        # The stored entry of a forgotten user has no address, so the addresses come from OpenAI's current list.
+        # The database holds no email address of a forgotten user. The email addresses that must be removed from other
+        # names therefore come from the list that OpenAI just returned.
         self._forgotten_emails = {user.email.lower() for user in users if user.email and user.id in forgotten}
         return [
             Entry("user", user.id, self._scrub(user.name), user.email if self._organization.store_emails else None)
@@ -192,7 +211,10 @@ class _DirectorySync:
         ]
 
     def _scrub(self, name: str | None) -> str | None:
-        """Return the name without personal data; None if it contains the address of a forgotten user."""
+        """Return a name from which email addresses are removed, unless the organization stores email addresses.
+
+        Returns None if the name contains the email address of a forgotten user.
+        """
         if name and any(email in name.lower() for email in self._forgotten_emails):
             return None
         return scrub_name(name, emails=self._organization.store_emails)

@@ -1,10 +1,11 @@
-"""Alerts about failed synchronization: one when an organization's costs cannot be read, one when it works again.
+"""Alerts about failed synchronization of costs: one alert when an organization's costs cannot be read, and one alert
+when they can be read again.
 
-A failure that needs a person, for example a revoked key, alerts at once. A failure that may disappear by itself, for
-example an error of OpenAI's server, alerts if it lasts longer than `TRANSIENT_GRACE_PERIOD`.
+A failure that needs a person, for example a revoked admin key, alerts at once. A failure that may disappear by itself,
+for example an error of OpenAI's server, alerts if it lasts longer than `TRANSIENT_GRACE_PERIOD`.
 
-A failure ends when its newest failed day is stored. A run that only stores other days does not end it. A failure of
-access, for example a revoked key, ends with the first run that stores any day.
+A failure ends when a run without failed days stores the newest day that had failed. A failure of access, for example a
+revoked admin key, ends with the first run without failed days that stores any day.
 """
 
 from __future__ import annotations
@@ -24,28 +25,32 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.open_failures import OpenFailure
 
 SYNC: Final = "sync"
-"""The kind of synchronization failures in the table of open failures."""
+"""The value of the column `kind` for failures to synchronize costs in the table `open_failures`."""
 KIND: Final = "sync_failure"
-"""The `kind` of the alerts."""
+"""The value of the column `kind` for alerts about failed synchronization in the table `outbox`."""
 TRANSIENT_GRACE_PERIOD = dt.timedelta(minutes=50)
-"""Time before a transient failure alerts. It is below an hour, so that a second failed hourly refresh alerts."""
+"""The time that a transient failure must last before it alerts.
+
+It is shorter than an hour, so that the alert is sent when a second hourly refresh in a row fails.
+"""
 
 ACCESS_FAILURES = frozenset({"AuthenticationFailed", "PermissionDenied", "WrongOrganization", "SecretUnavailable"})
-"""Errors that fail every day of the organization, by class name."""
+"""The class names of errors of the admin key, after which no day of the organization can be fetched."""
 _SOME_DAYS = "days"
-"""The recorded reason if a failure affects only some days of an organization."""
+"""The value of the column `reason` for failures of single days, as opposed to failures of access."""
 
 
 def record_alerts(
     connection: Connection, organization: Organization, outcome: Outcome, trigger: Trigger, now: dt.datetime
 ) -> None:
-    """Open, update or close the organization's failure after a run, and record the alerts that follow from it.
+    """Open, update or close an organization's open failure after a run, and record the resulting alert.
 
-    The caller's transaction contains the result of the run as well. Only a scheduled run opens a failure, because a
-    person sees the failure of their own run. Every run can close one.
+    Must be called in the transaction that stores the result of the run. Only a scheduled run opens a failure, because a
+    person who starts a run sees its failure without an alert. Every run can close an open failure.
     """
     open_failure = open_failures.find(connection, organization.name, SYNC)
-    # Nobody can fetch a day that OpenAI no longer serves, so such a day is no failure to report.
+    # A day that OpenAI no longer serves can never be fetched. An alert about such a day would call for an impossible
+    # fix.
     failed = {day: failure for day, failure in outcome.failed.items() if day not in outcome.outside_retention}
     if failed and trigger == "schedule":
         _record_failure(connection, organization, open_failure, failed, outcome, now)
@@ -61,7 +66,8 @@ def _record_failure(
     outcome: Outcome,
     now: dt.datetime,
 ) -> None:
-    # A failure of access is named first, because it concerns every day of the organization.
+    # If several days failed for different reasons, a failure of access decides, because it affects every day of the
+    # organization. Otherwise a failure that needs a person comes before a failure that may disappear by itself.
     worst = min(failed.values(), key=lambda failure: (failure.kind not in ACCESS_FAILURES, not failure.permanent))
     reason = worst.kind if worst.kind in ACCESS_FAILURES else _SOME_DAYS
     severity: Severity = "high" if worst.permanent else "medium"
@@ -69,7 +75,8 @@ def _record_failure(
     if open_failure is None:
         failure = OpenFailure(SYNC, reason, outcome.message, severity, days, now, None)
     else:
-        # Another failure of access is a new problem and alerts again. Failed days after it belong to the same problem.
+        # A failure of access that differs from the stored reason is a new problem, so it alerts again. Failures of
+        # single days do not alert again while a failure is open.
         announced_at = open_failure.announced_at if reason in {open_failure.reason, _SOME_DAYS} else None
         failure = replace(
             open_failure,
@@ -99,11 +106,13 @@ def _close_if_recovered(
 
 def _failure_alert(organization: Organization, failure: OpenFailure, worst: DayFailure) -> outbox.Alert:
     problem = "its admin key does not work" if worst.kind in ACCESS_FAILURES else "costs cannot be read"
-    # The other failures of access have remedies of their own, for example a scope that the key lacks.
+    # Rotating the admin key only helps if OpenAI rejects it. Other failures of access, for example a missing scope of
+    # the admin key, name another remedy in their message.
     steps = f". {rotation_steps(organization)}" if worst.kind == "AuthenticationFailed" else ""
     return outbox.Alert(
-        # The deduplication key contains the opening time, so that a later failure alerts again. It also contains the
-        # reason, so that a failure of access alerts even if failed days were alerted before.
+        # An alert with a known deduplication key is never sent again. The key contains the time at which the failure
+        # was opened, so that a later failure alerts again. It also contains the reason, so that a failure of access
+        # alerts even if an alert about failed days was sent before.
         dedup_key=outbox.dedup_key("sync", organization.name, failure.opened_at.isoformat(), failure.reason),
         kind=KIND,
         event="failed",

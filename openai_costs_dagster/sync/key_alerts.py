@@ -1,4 +1,4 @@
-"""Alerts about an organization's admin key: it expires soon, or it is old."""
+"""Alerts about an organization's OpenAI admin key that expires soon or that is old and should be rotated."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from openai_costs_dagster.warehouse.database import Connection
 OLD_AFTER = 90 * ONE_DAY
 """The age at which an admin key should be replaced."""
 _ALERT_ON_AGE_FOR = 30 * ONE_DAY
-"""The period after a key became old in which the alert is sent.
+"""The period in which the alert about an old admin key is sent. It starts when the key reaches the age `OLD_AFTER`.
 
-After this period the alert is stored as acknowledged, because the key was already old when it was configured.
+After this period, the alert is stored as acknowledged and not sent, because the admin key must have been old already
+when it was configured.
 """
 _EXPIRY_WARNINGS: tuple[tuple[dt.timedelta, Severity], ...] = ((3 * ONE_DAY, "high"), (14 * ONE_DAY, "medium"))
-"""Remaining time and severity of each warning, the most urgent first."""
+"""The warnings before an admin key expires, most urgent first: the remaining time, and the severity of the alert."""
 
 
 def record_alerts(connection: Connection, organization: Organization, own: WireAdminKey, now: dt.datetime) -> None:
-    """Record the alerts about `own`, the admin key that is used for an organization. Each alert is recorded once."""
+    """Record the alerts about the expiry and age of an organization's admin key, `own`. Each alert is recorded once."""
     expiry, age = _expiry(organization, own, now), _age(organization, own, now)
     created = _utc_time(own.created_at)
     was_old_before = created is not None and now - created > OLD_AFTER + _ALERT_ON_AGE_FOR
@@ -43,8 +44,9 @@ def _expiry(organization: Organization, own: WireAdminKey, now: dt.datetime) -> 
         return None
     remaining, severity = due
     return outbox.Alert(
-        # The deduplication key contains the expiry, so that a changed expiry alerts again, and the remaining days, so
-        # that both warnings about an expiry are sent.
+        # An alert with a known deduplication key is never sent again. The deduplication key contains the expiry time,
+        # so that a changed expiry time alerts again. It also contains the remaining days of the warning, so that the
+        # warnings 14 days and 3 days before the expiry are both sent.
         dedup_key=outbox.dedup_key("key", organization.name, own.id, str(own.expires_at), str(remaining.days)),
         kind=KIND,
         event="expires",
@@ -77,9 +79,10 @@ def _age(organization: Organization, own: WireAdminKey, now: dt.datetime) -> out
 
 
 def _utc_time(seconds: int | None) -> dt.datetime | None:
-    """Return the time of a Unix timestamp; None without a timestamp or if it is out of range."""
+    """Return a Unix timestamp as a time in UTC, or None if the timestamp is missing or outside Python's range."""
     try:
         return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
-    # The number and the platform decide which of these errors `fromtimestamp` raises for a time out of range.
+    # For a timestamp out of range, `fromtimestamp` raises any of these errors, depending on the number and the
+    # platform.
     except (OverflowError, ValueError, OSError):
         return None

@@ -1,7 +1,8 @@
-"""Verifies that an organization's key belongs to the expected OpenAI organization.
+"""Verifies that an organization's admin key belongs to the expected OpenAI organization.
 
-Responses of the usage endpoints and of the directory do not contain an organization id, so a wrong key would store
-another organization's data without an error. Responses of the costs endpoint contain the id.
+Responses with usage, or with names of projects, users and API keys, contain no organization id. A wrong admin key would
+therefore store another organization's data without an error. Only responses of the costs endpoint contain the
+organization id, so this module requests costs.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ from openai_costs_dagster.warehouse import organizations
 from openai_costs_dagster.warehouse.database import Connection
 
 _MAX_WINDOW = dt.timedelta(days=60)
-"""The longest range of days whose costs are requested to find the organization id."""
+"""The longest range of days whose costs are requested to find the organization id in a response."""
 _VALID_FOR = dt.timedelta(hours=1)
-"""Time during which this process does not verify the same key again."""
+"""The time during which this process does not verify the same admin key again."""
 
-# Costs, usage and names of an organization are often read one after the other by the same process. Without this record,
-# each of these steps would send the same request.
+# A process often synchronizes costs, usage and names of an organization one after the other. Without `_verified`, each
+# of these steps would send the same request to verify the admin key.
 _verified: dict[bytes, tuple[str, dt.datetime]] = {}
-"""The OpenAI organization id of each key and the time of its last verification, by `AdminApi.fingerprint`."""
+"""The verified admin keys, by `AdminApi.fingerprint`: OpenAI organization id, and time of the last verification."""
 
 
 def remember_identity(api: AdminApi, guard: OrganizationGuard, now: dt.datetime) -> None:
-    """Record in memory that the key of `api` is verified, so that `verify_identity` sends no request."""
+    """Record that the admin key of `api` belongs to the organization that `guard` found in a response.
+
+    For an hour, `verify_identity` then sends no request for this admin key. The record is kept in memory only.
+    """
     if guard.organization_id:
         _verified[api.fingerprint] = guard.organization_id, now
 
@@ -37,17 +41,20 @@ def remember_identity(api: AdminApi, guard: OrganizationGuard, now: dt.datetime)
 def verify_identity(
     connection: Connection, api: AdminApi, organization: Organization, days: DayRange, now: dt.datetime
 ) -> None:
-    """Request the costs of the newest of `days` and compare their organization id with the expected one.
+    """Verify that the admin key of `api` belongs to the expected OpenAI organization.
 
-    The expected id is the configured one, or else the id of earlier responses. Sends no request if the key was verified
-    within the last hour. Costs of an organization without spend contain no id: the key is then accepted.
+    Requests the costs of up to 60 days, the newest of `days`, and compares the organization id in the response with the
+    expected id. The expected id is the configured id, or else the id in earlier responses. Sends no request if the
+    admin key was verified within the last hour. Without spend, the response contains no id, and the admin key is
+    accepted.
 
-    Raises WrongOrganization, OrganizationChanged, SharedOrganization or another `ApiError`.
+    Raises `WrongOrganization`, `OrganizationChanged`, `SharedOrganization`, or an `ApiError` if the request fails.
     """
     stored = organizations.find(connection, organization.name)
     expected = organization.organization_id or (stored.openai_organization_id if stored else None)
     found, at = _verified.get(api.fingerprint, ("", now - 2 * _VALID_FOR))
-    # A negative age means that the clock was set back, so it does not show that the verification is recent.
+    # A verification in the future means that the local clock was set back. The age of the verification is then unknown,
+    # so the admin key is verified again.
     if found == expected and dt.timedelta(0) <= now - at < _VALID_FOR:
         return
     guard = OrganizationGuard(expected)
@@ -55,9 +62,10 @@ def verify_identity(
     while window:
         try:
             for _ in read_costs(api, window, UNGROUPED, guard):
-                pass  # `read_costs` lets the guard check every row, so the rows themselves are not needed.
+                pass  # `read_costs` already passes the organization id of every row to the guard.
         except (errors.LookbackExceeded, errors.DaysNotStarted) as refusal:
-            # Repeat the request for the part that OpenAI serves; None if it serves no day of the window.
+            # OpenAI refused some of the days, so the request is repeated for the days that OpenAI serves. If OpenAI
+            # serves none of the days, `window` becomes None and the admin key is not verified.
             window = refusal.served_days(window)
         else:
             break

@@ -1,4 +1,4 @@
-"""Remembers for a week which endpoints an organization's server lacks, so that not every run requests them."""
+"""Stores which endpoints an organization's server lacks. For a week, runs do not request these endpoints again."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from openai_costs_dagster.warehouse import usage
 from openai_costs_dagster.warehouse.database import Connection
 
 VALID_FOR = dt.timedelta(days=7)
-"""Time after which a missing endpoint is requested again."""
+"""The time after which an endpoint that the server lacked is requested again, in case the server has it by then."""
 
 
 class MissingEndpoints:
-    """The missing endpoints of one organization, by path.
+    """The endpoints that the server of one organization lacks.
 
-    Each path is stored with the organization's `base_url`, so that a new server is requested at once.
+    Each endpoint is stored as a full URL. If the organization's `base_url` changes, stored URLs no longer match, and
+    all endpoints of the new server are requested at once.
     """
 
     def __init__(self, connection: Connection, organization: Organization, now: dt.datetime) -> None:
@@ -25,18 +26,18 @@ class MissingEndpoints:
         self._now = now
 
     def known(self) -> dict[str, str]:
-        """Return the paths that need no request now, each with the server's error."""
+        """Return the paths of the endpoints that were missing within the last week, each with the server's error."""
         return {
             missing.endpoint.removeprefix(self._base_url): missing.message
             for missing in usage.missing_endpoints(self._connection, self._name)
-            # The slash keeps `https://proxy/v1` from matching the endpoints of `https://proxy/v10`.
+            # Without the slash, the base URL `https://proxy/v1` would also match the endpoints of `https://proxy/v10`.
             if missing.endpoint.startswith(f"{self._base_url}/") and self._now - missing.observed_at < VALID_FOR
         }
 
     def record(self, path: str, message: str) -> None:
-        """Store that the server lacks the path, with its error."""
+        """Store that the server lacks the endpoint at `path`. `message` is the server's error."""
         usage.record_missing_endpoint(self._connection, self._name, self._base_url + path, message, self._now)
 
     def forget(self, path: str) -> bool:
-        """Delete the record of a path that the server serves now. Return whether there was a record."""
+        """Delete the record that the endpoint at `path` is missing. Return whether such a record existed."""
         return usage.delete_missing_endpoint(self._connection, self._name, self._base_url + path)

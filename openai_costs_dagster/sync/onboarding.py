@@ -1,6 +1,7 @@
-"""Onboards organizations: registers their names and finds the first day that OpenAI serves for each of them.
+"""Onboards organizations: registers each organization's name and finds the first day that OpenAI serves for it.
 
-The first day is requested once and stored. It is the start of the organization's Dagster partitions.
+The first day is requested from OpenAI once and then stored. An organization's Dagster partitions start at its first
+day.
 """
 
 from __future__ import annotations
@@ -26,23 +27,26 @@ from openai_costs_dagster.warehouse.errors import WarehouseError
 _LOG = logging.getLogger(__name__)
 
 _SURELY_SERVED = dt.timedelta(days=360)
-"""The age up to which OpenAI always serves a day: a year, less a margin for leap days and time zones."""
+"""The age up to which OpenAI serves a day in any case: one year, less a margin for leap days and time zones."""
 _SURELY_REFUSED = dt.timedelta(days=400)
-"""The age from which OpenAI always refuses a day, with an error message that names the first served day."""
+"""The age from which OpenAI refuses a day in any case: one year and a margin.
+
+The error message of the refusal names the first day that OpenAI serves.
+"""
 
 
 def connection_settings(organization: Organization) -> ConnectionSettings:
-    """Return the address, the key and the proxy for requests of an organization."""
+    """Return the server's address, the admin key and the proxy that requests for an organization use."""
     return ConnectionSettings(organization.base_url, organization.admin_key.read, organization.read_proxy)
 
 
 def start_dates(
     organizations: Iterable[Organization], database: Database, *, now: Callable[[], dt.datetime] = utc_now
 ) -> tuple[dict[str, dt.date], dict[str, str]]:
-    """Return the first day of each organization's history, and the error of each organization that is unreachable.
+    """Return two mappings by organization name: the first day of the history, and the error if no day could be found.
 
-    Sends one request per organization that is not onboarded. Raises a `WarehouseError` if the failure of an
-    organization cannot be recorded.
+    Each organization is in one of the two mappings. Sends one request for each organization that is not onboarded.
+    Raises a `WarehouseError` if an organization's error cannot be stored.
     """
     starts: dict[str, dt.date] = {}
     unreachable: dict[str, str] = {}
@@ -67,8 +71,8 @@ def _start_date(organization: Organization, database: Database, clock: Callable[
         with lock.organization_lock(
             database, organization.name, purpose="onboarding", on_wait=_LOG.warning
         ) as connection:
-            # Another process may have onboarded the organization while this one waited for the lock. In that case, this
-            # call sends no request.
+            # Another process may have onboarded the organization while this process waited for the lock. In that case,
+            # `register_and_probe` sends no request.
             register_and_probe(connection, api, organization, now)
             return start_of(organization, organizations_table.find(connection, organization.name), now.date())
 
@@ -80,7 +84,7 @@ def _record_failure(organization: Organization, database: Database, message: str
 
 
 def register(connection: Connection, organization: Organization) -> None:
-    """Insert the organization, or update its configured display name and start date."""
+    """Insert a configured organization into the database, or update its stored display name and start date."""
     organizations_table.register(
         connection,
         organization.name,
@@ -92,10 +96,10 @@ def register(connection: Connection, organization: Organization) -> None:
 def register_and_probe(
     connection: Connection, api: AdminApi, organization: Organization, now: dt.datetime
 ) -> str | None:
-    """Register an organization and, the first time, request the first day that OpenAI serves.
+    """Register an organization. If its first day is not stored yet, request and store it.
 
     Returns the OpenAI organization id that every response must contain: the configured id, or else the id of earlier
-    responses, or None. Raises an `ApiError`.
+    responses, or None if both are unknown. Raises an `ApiError` if the request fails.
     """
     register(connection, organization)
     stored = organizations_table.find(connection, organization.name)
@@ -107,17 +111,20 @@ def register_and_probe(
 def has_known_start(
     organization: Organization, stored: organizations_table.StoredOrganization | None, today: dt.date
 ) -> bool:
-    """Return whether no request for the first day is needed: it is stored, or the configured start date is recent."""
+    """Return whether the first day of an organization's history is known without a request to OpenAI.
+
+    This is so if the first day is stored, or if the configured start date is so recent that OpenAI serves it anyway.
+    """
     if stored and stored.earliest_day:
         return True
     return bool(organization.start_date and organization.start_date >= today - _SURELY_SERVED)
 
 
 def _first_served_day(api: AdminApi, today: dt.date) -> dt.date:
-    """Return the first day that OpenAI serves. Sends one request for a day that is too old.
+    """Return the first day that OpenAI serves. Sends one request for a day that is older than OpenAI serves.
 
-    The refusal of this request contains the first served day. A server that serves the old day, or that refuses it
-    for another reason, is assumed to serve one year.
+    OpenAI's refusal of this request names the first served day. If a server serves the old day, or refuses it for
+    another reason, the server is assumed to serve one year.
     """
     too_old = today - _SURELY_REFUSED
     try:
@@ -126,7 +133,8 @@ def _first_served_day(api: AdminApi, today: dt.date) -> dt.date:
     except errors.LookbackExceeded as refusal:
         return refusal.earliest
     except (errors.GroupingRefused, errors.RequestRefused) as refusal:
-        # Another status, for example 404, means a wrong address rather than a wrong day.
+        # A server refuses an invalid day with status 400. Another status, for example 404, means that the server's
+        # address is wrong, and assuming one year of history would hide this error.
         if refusal.status != 400:
             raise
     return fallback_start(api.server_time().date())

@@ -1,4 +1,4 @@
-"""The result of synchronizing costs: a report of each stored day and the reason of each failure."""
+"""The result of synchronizing costs: totals of each stored day, and the error of each day that was not stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class DayReport:
-    """The report of a stored day. Amounts are in US dollars unless noted."""
+    """The totals and checks of one day whose costs were stored. Amounts are in US dollars unless noted."""
 
     day: dt.date
     amount_usd: Decimal
@@ -29,28 +29,31 @@ class DayReport:
     grouping: str
     provisional: bool
     requests: int
-    """Requests for the window that the day belongs to."""
+    """The number of requests for all days that were fetched in the same query as this day."""
     change_usd: Decimal | None
-    """The amount less the amount that was stored before; None if the day was not stored."""
+    """The new amount of the day minus the amount that was stored before; None if the day was not stored before."""
     reconciled: bool | None
-    """Whether the rows add up to the ungrouped totals; None without an ungrouped response."""
+    """Whether the day's rows add up to OpenAI's totals without grouping; None if OpenAI returned no such totals."""
     difference: Decimal | None
-    """The grouped amount less the ungrouped one; None without an ungrouped response."""
+    """The sum of the day's rows minus OpenAI's total without grouping, in the currency with the largest difference.
+
+    None if OpenAI returned no total without grouping.
+    """
     became_empty: bool
-    """Whether a settled day had spend before and is empty now, in two consecutive responses."""
+    """Whether OpenAI returned no costs, in two consecutive responses, for a settled day that had spend before."""
     other_totals: Mapping[str | None, Decimal] = field(default_factory=dict)
-    """Totals in other currencies, in their own units. No other amount of the report includes them."""
+    """The day's totals in currencies other than US dollars, by currency. `amount_usd` does not include them."""
 
 
 @dataclass(frozen=True)
 class DayFailure:
-    """The reason why a day was not stored. The rows that were stored for the day before are unchanged."""
+    """The reason why a day's costs were not stored. Rows that earlier runs stored for the day are unchanged."""
 
     reason: str
     permanent: bool
-    """Whether a person has to act before another attempt can succeed."""
+    """Whether another attempt can succeed only after a person has acted."""
     kind: str = ""
-    """The class name of the error."""
+    """The class name of the Python exception that caused the failure, for example `AuthenticationFailed`."""
 
 
 @dataclass
@@ -60,21 +63,24 @@ class Outcome:
     stored: dict[dt.date, DayReport] = field(default_factory=dict)
     failed: dict[dt.date, DayFailure] = field(default_factory=dict)
     outside_retention: set[dt.date] = field(default_factory=set)
-    """Failed days that are older than the year that OpenAI serves."""
+    """The days in `failed` that are too old: OpenAI serves costs of about one year."""
     not_started: set[dt.date] = field(default_factory=set)
-    """Requested days that have not begun according to the server, because the local clock is ahead."""
+    """The requested days that have not begun by OpenAI's clock, because the local clock is ahead."""
     clock_warning: str | None = None
-    """A sentence about a local clock that differs from the server's clock."""
+    """A warning that the local clock differs from the server's clock; None if the clocks agree."""
     requests: int = 0
 
     def fail(self, days: Collection[dt.date] | DayRange, error: Exception) -> None:
-        """Record that the days could not be stored."""
+        """Record that the costs of `days` could not be stored because of `error`."""
         failure = DayFailure(printable(str(error)), permanent=is_permanent(error), kind=type(error).__name__)
         self.failed.update(dict.fromkeys(days, failure))
 
     @property
     def message(self) -> str:
-        """All failures in one message; each reason appears once, after the days that it applies to."""
+        """All failures of the run in one message. Each reason appears once, after the days that failed for it.
+
+        The message is empty if no day failed.
+        """
         reasons: dict[str, list[dt.date]] = {}
         for day, failure in self.failed.items():
             reasons.setdefault(failure.reason, []).append(day)
@@ -84,7 +90,7 @@ class Outcome:
         return "; ".join(texts)
 
     def notes(self) -> list[str]:
-        """Return warnings about stored days, each with the days that it applies to."""
+        """Return the warnings of the run. Each warning about days starts with the days that it is about."""
         warnings = {
             "the rows do not add up to the total that the API bills": [
                 day for day, report in self.stored.items() if report.reconciled is False and not report.provisional
@@ -105,7 +111,7 @@ class Outcome:
 
     @property
     def other_totals(self) -> dict[str | None, Decimal]:
-        """Totals of the stored days in currencies other than US dollars, by currency."""
+        """The sum over all stored days in each currency other than US dollars, by currency."""
         totals: dict[str | None, Decimal] = {}
         for report in self.stored.values():
             for currency, amount in report.other_totals.items():
@@ -113,7 +119,7 @@ class Outcome:
         return totals
 
     def summary(self) -> dict[str, Any]:
-        """Return the outcome as values that can be encoded as JSON; `spend` is in US dollars."""
+        """Return the outcome as a dictionary that can be encoded as JSON. `spend` is in US dollars."""
         return {
             "stored": len(self.stored),
             "requests": self.requests,
@@ -126,6 +132,7 @@ class Outcome:
 
 
 def is_permanent(error: Exception) -> bool:
-    """Return whether a person has to act before another attempt can succeed."""
-    # A LoadMismatch counts as transient, because the next run fetches all rows again.
+    """Return whether another attempt can succeed only after a person has acted, as after a rejected key."""
+    # After a `LoadMismatch` (stored rows differ from fetched rows), the next run fetches all rows again and may
+    # succeed.
     return not isinstance(error, errors.TransientApiError | DatabaseUnavailable | LeaseLost | LoadMismatch)

@@ -1,4 +1,7 @@
-"""Classifies stored line items again after an upgrade of the rules in `spend/line_items.py`; sends no request."""
+"""Classifies stored line items again if a new release has changed the classification rules in `spend/line_items.py`.
+
+No request is sent to OpenAI, because the rules need only the stored text of a line item.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def reclassify(database: Database) -> int:
-    """Classify the line items that were stored by older rules. Return their number. Raises a `WarehouseError`."""
+    """Classify all line items that an older release classified by older rules, and return the number of line items.
+
+    Raises a `WarehouseError` if the database fails.
+    """
     with database.connect() as connection:
         changed = warehouse_line_items.reclassify(connection, line_items.classify, line_items.RULES_VERSION)
     if changed:

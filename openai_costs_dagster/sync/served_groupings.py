@@ -1,4 +1,7 @@
-"""Plans queries with the finest grouping that OpenAI serves, and stores refused groupings between runs."""
+"""Plans cost queries with the finest grouping that OpenAI serves, and stores which groupings OpenAI refused.
+
+For a week, later runs read the stored refusals and do not request the refused groupings again.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from openai_costs_dagster.warehouse.database import Connection
 
 
 class PersistentGroupingPlanner:
-    """A planner of queries (`api/groupings.py`) that stores each refusal, so that the next run does not repeat it."""
+    """A `GroupingPlanner` that stores OpenAI's refusals of groupings in the database.
+
+    For a week, later runs therefore do not request a refused grouping again.
+    """
 
     def __init__(
         self,
@@ -25,13 +31,14 @@ class PersistentGroupingPlanner:
         groupings: Sequence[Grouping],
         now: dt.datetime,
     ) -> None:
-        """Load the stored refusals of `groupings`, which are ordered from the finest to the coarsest."""
+        """Load the stored refusals. `groupings` is ordered from the finest to the coarsest grouping."""
         self._connection = connection
         self._organization = organization
         self._groupings = groupings
         stored = refused_groupings.stored_refusals(connection, organization)
         self._planner = GroupingPlanner(
-            # Costs and users' totals have planners with different groupings, and both store refusals in one table.
+            # The planner of costs and the planner of users' totals store their refusals in the same table. Each planner
+            # uses only the refusals of its own groupings.
             [refusal for refusal in stored if refusal.grouping in groupings],
             probe=lambda day, grouping: is_grouping_served(api, day, grouping),
             now=now,
@@ -40,13 +47,16 @@ class PersistentGroupingPlanner:
         self._stored_refusals = list(self._planner.refusals)
 
     def plan(self, days: DayRange) -> list[QueryWindow]:
-        """Return the queries that cover the days. May send requests; raises an `ApiError`."""
+        """Return the queries that together cover `days`. May send requests to OpenAI and then raise an `ApiError`."""
         windows = self._planner.plan(days)
         self._store_refusals()
         return windows
 
     def replan(self, window: QueryWindow) -> list[QueryWindow]:
-        """Return the queries that replace a refused query. Sends requests; raises an `ApiError`."""
+        """Return the queries that replace a query whose grouping OpenAI refused.
+
+        Sends requests to OpenAI to find a served grouping. Raises an `ApiError` if such a request fails.
+        """
         windows = self._planner.replan(window)
         self._store_refusals()
         return windows

@@ -1,11 +1,11 @@
 """Synchronizes an organization's usage from the usage endpoints of the OpenAI Admin API into Postgres.
 
-`ingest_usage` splits the requested days into windows and requests the usage endpoints of a window concurrently. The
-response of one endpoint is stored in one transaction (`warehouse/usage.py`) when its last page has arrived. An endpoint
-that the server lacks is skipped and requested again a week later (`missing_endpoints.py`).
+`ingest_usage` splits the requested days into windows, that is, ranges of days, and requests all usage endpoints for a
+window concurrently. The response of one endpoint is stored in one transaction (`warehouse/usage.py`) when its last page
+has arrived. An endpoint that the server lacks is skipped and requested again a week later (`missing_endpoints.py`).
 
-The endpoints and their counters are listed in `usage_records.py`; a new counter is added to that list. This module
-does not import Dagster; the asset in `orchestration/assets/usage.py` calls it.
+`usage_records.py` lists the usage endpoints and their counters, so a new counter is added in that file. This module
+does not import Dagster; the Dagster asset in `orchestration/assets/usage.py` calls `ingest_usage`.
 """
 
 from __future__ import annotations
@@ -39,82 +39,95 @@ from openai_costs_dagster.warehouse.errors import LoadMismatch, ValueRefused, Wa
 from openai_costs_dagster.warehouse.usage import UsageDay, UsageWindow
 
 CONCURRENT_ENDPOINTS = 4
-"""Endpoints of an organization that are requested at once; OpenAI applies one rate limit to all of them."""
+"""The number of usage endpoints that are requested at once for an organization.
+
+More concurrent requests would not be faster, because OpenAI applies one rate limit to all endpoints of an organization.
+"""
 
 RECENT = dt.timedelta(days=35)
-"""The period in which stored usage proves that an endpoint exists. A 404 from such an endpoint is a server error."""
+"""The age up to which stored usage of an endpoint proves that the server has the endpoint.
+
+If such an endpoint responds with status 404, the response counts as an error and the endpoint is not skipped.
+"""
 
 _COMMON_OPERATIONS = {"completions", "embeddings", "images"}
-"""Endpoints that every server with usage endpoints has; they are requested first."""
+"""The usage endpoints that every server with usage has. If a server lacks all three, no other one is requested."""
 
-_DAYS_PER_WINDOW = DAYS_PER_PAGE  # days of a window; limits memory use and does not change the number of requests
+# One page of a response holds a fixed number of days. Windows of one page limit memory use without more requests.
+_DAYS_PER_WINDOW = DAYS_PER_PAGE
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class UsageRequest:
-    """The organization and the UTC days to synchronize, and the settings of the run."""
+    """The arguments of `ingest_usage`: one organization, the UTC days to synchronize, and the settings of the run."""
 
     organization: Organization
     database: Database
     days: Collection[dt.date]
     settle_hours: int = 48
-    """Hours after the end of a day during which OpenAI may still change its usage; until then it is provisional."""
+    """The number of hours after the end of a UTC day during which OpenAI may still change the usage of that day.
+
+    A day whose usage was fetched before these hours had passed is stored as provisional.
+    """
     run_id: str | None = None
     now: Callable[[], dt.datetime] = utc_now
-    """The clock; tests replace it."""
+    """A function that returns the current time in UTC; tests replace it with a fixed clock."""
     on_wait: Callable[[str], None] = lambda _: None
-    """Called with a message while another process holds the lock of the organization."""
+    """A callback that receives a message while this run waits for another process with the organization's lock."""
     log: logging.Logger = _LOG
 
 
 @dataclass
 class UsageDayReport:
-    """Totals of the stored usage of one day, over all endpoints."""
+    """The totals of one day's stored usage, summed over all usage endpoints."""
 
     rows: int = 0
     requests: Decimal = Decimal(0)
-    """Requests to models, as OpenAI counts them."""
+    """The number of requests to OpenAI's models: the sum of OpenAI's counter `num_model_requests`."""
     tokens: Decimal = Decimal(0)
-    """Input and output tokens."""
+    """The number of input tokens plus the number of output tokens."""
 
 
 @dataclass
 class UsageOutcome:
-    """The result of a call of `ingest_usage`. A day is stored if every endpoint that the server has is stored."""
+    """The result of a call of `ingest_usage`.
+
+    A day counts as stored if the usage of every endpoint that the server has was stored for that day.
+    """
 
     days: dict[dt.date, UsageDayReport] = field(default_factory=lambda: defaultdict(UsageDayReport))
     failed: dict[dt.date, str] = field(default_factory=dict)
-    """The reason of the first failure of each day."""
+    """The message of the first failure of each day, by day."""
     permanent: bool = True
-    """Whether every failure needs a person; False as soon as one failure may disappear by itself."""
+    """Whether a person has to act on every failure. False if at least one failure may disappear by itself."""
     skipped: dict[str, str] = field(default_factory=dict)
-    """Endpoints that the server lacks, with the error that the server returned."""
+    """The names of the endpoints that the server lacks, each with the error that the server returned."""
     not_started: set[dt.date] = field(default_factory=set)
-    """Requested days that have not begun according to the server, because the local clock is ahead."""
+    """The requested days that have not begun by OpenAI's clock, because the local clock is ahead."""
     clock_warning: str | None = None
-    """A sentence about a local clock that differs from the server's clock."""
+    """A warning that the local clock differs from the server's clock; None if the clocks agree."""
     requests: int = 0
 
     def fail(self, days: Collection[dt.date] | DayRange, reason: str, error: Exception) -> None:
-        """Record that the usage of the days is incomplete."""
+        """Record `reason` as the failure of each of the days. A day that already has a failure keeps its reason."""
         for day in days:
             self.failed.setdefault(day, printable(reason))
         self.permanent = self.permanent and is_permanent(error)
 
     @property
     def stored(self) -> dict[dt.date, UsageDayReport]:
-        """The days with complete usage, oldest first."""
+        """The totals of each day whose usage is complete, oldest day first."""
         return {
             day: self.days[day] for day in sorted(self.days) if day not in self.failed and day not in self.not_started
         }
 
 
 def ingest_usage(request: UsageRequest) -> UsageOutcome:
-    """Store the usage of the requested days and return the result.
+    """Store the usage of the requested days and return the result of each day.
 
-    Takes the organization's lock, so that only one process writes its usage at a time. Errors of the API, the key and
-    the database are not raised: they are recorded as failures of the days in the outcome.
+    Takes the organization's lock, so that only one process writes the organization's usage at a time. Does not raise
+    errors of the API, the admin key or the database. The returned outcome lists such errors as failures of the days.
     """
     outcome = UsageOutcome()
     name = request.organization.name
@@ -137,21 +150,21 @@ def ingest_usage(request: UsageRequest) -> UsageOutcome:
 
 @dataclass(frozen=True)
 class _Response:
-    """The complete response of one endpoint for a window."""
+    """All pages that one usage endpoint returned for a range of days."""
 
     operation: Operation
     groups: Sequence[str]
     buckets: list[UsageBucket]
     started_at: dt.datetime
-    """The earlier one of the local time and the server's time before the first request."""
+    """The time of the first request: the earlier one of the local time and the server's time."""
     requests: int
     clock_warning: str | None = None
     not_started: errors.DaysNotStarted | None = None
-    """The refusal of days after the last bucket, which have not begun."""
+    """The server's refusal of the last requested days, which have not begun by the server's clock; None if none."""
 
 
 class _UsageIngestion:
-    """One run of `ingest_usage`, while it holds the organization's lock."""
+    """The part of a run of `ingest_usage` during which the run holds the organization's lock."""
 
     def __init__(self, request: UsageRequest, connection: Connection, outcome: UsageOutcome) -> None:
         self._request = request
@@ -166,26 +179,29 @@ class _UsageIngestion:
         )
 
     def run(self) -> None:
-        """Verify the key, then store the windows, newest first."""
+        """Verify that the admin key belongs to the organization, then store the usage, newest days first."""
         self._verify_key()
         operations = self._operations_to_request()
-        # The newest days are stored first, because people wait for them.
+        # The newest days are stored first, because people wait for the newest usage.
         for window in reversed(list(_windows(self._request.days))):
             common = [operation for operation in operations if operation.name in _COMMON_OPERATIONS]
             others = [operation for operation in operations if operation.name not in _COMMON_OPERATIONS]
-            # The common endpoints come first. If the server lacks all of them, the others need no request.
+            # Completions, embeddings and images are requested before the other endpoints. If the server lacks all
+            # three, requests to the other endpoints would fail as well and are not sent.
             for group in (common, others):
                 self._store_window([one for one in group if one.name not in self._outcome.skipped], window)
                 if self._outcome.skipped.keys() >= _COMMON_OPERATIONS:
                     self._skip_all_others()
             for day in window:
-                # A day without any usage is stored as well. Reading its report creates the report.
+                # A day without any usage also counts as stored and needs an empty report. `days` is a defaultdict, so
+                # reading the report of a day creates it.
                 _ = self._outcome.days[day]
 
     def _verify_key(self) -> None:
         organization, now = self._request.organization, self._request.now
         with AdminApi(connection_settings(organization), now=now) as api:
-            # Responses of usage contain no organization id, so a wrong key would store another organization's usage.
+            # Responses of the usage endpoints contain no organization id. Without this check, a wrong admin key would
+            # store the usage of another organization.
             days = DayRange(min(self._request.days), max(self._request.days))
             verify_identity(self._connection, api, organization, days, now())
             self._outcome.requests += api.requests
@@ -199,7 +215,10 @@ class _UsageIngestion:
         return [operation for operation in OPERATIONS if operation.name not in self._outcome.skipped]
 
     def _skip_all_others(self) -> None:
-        """Skip all other endpoints if the server lacks the common ones, as a proxy that only serves costs does."""
+        """Skip all remaining endpoints, after the server lacked completions, embeddings and images.
+
+        A proxy that serves costs but no usage is such a server.
+        """
         for operation in OPERATIONS:
             if operation.name not in self._outcome.skipped:
                 self._skip(
@@ -212,22 +231,26 @@ class _UsageIngestion:
         self._request.log.warning("%s: usage of %s is skipped: %s", self._name, operation.name, reason)
 
     def _store_window(self, operations: Sequence[Operation], days: DayRange) -> None:
-        """Request the endpoints concurrently and store each response as soon as it is complete."""
+        """Request `days` from several usage endpoints concurrently. Store each response when its last page is read."""
         with ThreadPoolExecutor(CONCURRENT_ENDPOINTS) as threads:
             pending = {threads.submit(self._fetch, operation, days): operation for operation in operations}
             for response in as_completed(pending):
-                # A stored response is removed from `pending`, so that its rows do not stay in memory.
+                # `pop` removes the finished request from `pending`, so that the rows of its response do not stay in
+                # memory.
                 self._store(response, pending.pop(response), days)
 
     def _fetch(self, operation: Operation, days: DayRange) -> _Response:
-        """Fetch one endpoint in a thread. Each thread has its own client, which counts the requests of its endpoint."""
+        """Fetch the usage of one endpoint. Runs in a thread of its own.
+
+        Each thread creates its own API client, so that the client's counter shows the requests of one endpoint.
+        """
         started_at = self._request.now()
         with AdminApi(connection_settings(self._request.organization), now=self._request.now) as api:
             groupings = _groupings(operation)
             not_started: errors.DaysNotStarted | None = None
             while True:
                 try:
-                    # A response is stored completely or not at all, so all pages are read before any day is stored.
+                    # All pages are read before any day is stored, because half a response must not be stored.
                     buckets = list(read_usage(api, operation, days, groupings[0]))
                 except errors.GroupingRefused:
                     if len(groupings) == 1:
@@ -251,13 +274,14 @@ class _UsageIngestion:
                     )
 
     def _store(self, fetched: Future[_Response], operation: Operation, days: DayRange) -> None:
-        """Store a response, or record the failure of its endpoint."""
+        """Store the response of one endpoint. If the request failed, record the failure or skip the endpoint."""
         log = self._request.log
         try:
             response = fetched.result()
             self._commit(response)
         except errors.EndpointNotFound as error:
-            # A misconfigured proxy may respond with 404. Skipping the endpoint would then lose usage without an error.
+            # A misconfigured proxy may respond with 404 for an endpoint that OpenAI serves. If the endpoint was
+            # skipped, its usage would be missing without any error.
             if operation.name in self._recently_served:
                 reason = f"{error}; OpenAI served this endpoint in the last {RECENT.days} days, so this is an error"
                 self._outcome.fail(days, f"{operation.name}: {reason}", error)
@@ -280,7 +304,10 @@ class _UsageIngestion:
             log.info("%s: usage of %s %s stored: %d requests", self._name, operation.name, days, response.requests)
 
     def _skip_days_not_started(self, days: DayRange, error: errors.DaysNotStarted) -> None:
-        """Record days of which none has begun. They fail only if the clock of the server may be the wrong one."""
+        """Record that `days` have not begun by the server's clock.
+
+        If the server's date is not plausible, the days are recorded as failed, because the server's clock may be wrong.
+        """
         if error.is_plausible:
             self._outcome.not_started.update(days)
         else:
@@ -303,7 +330,7 @@ class _UsageIngestion:
         ]
         usage.store(self._connection, sync_window, usage_days)
         was_missing = self._missing.forget(usage_endpoint_path(response.operation))
-        # OpenAI serves no older days, so that a backfill could not fetch any.
+        # The warning recommends a backfill of older days. If OpenAI serves no older days, a backfill could fetch none.
         if was_missing and days.first > fallback_start(self._request.now().date()):
             self._request.log.warning(
                 "%s: usage of %s is served now; run openai-costs backfill to fetch the days before %s",
@@ -319,13 +346,18 @@ def _add_to_report(report: UsageDayReport, bucket: UsageBucket) -> None:
     report.rows += len(bucket.rows)
     for row in bucket.rows:
         report.requests += row.counters.get("num_model_requests", Decimal(0))
-        # OpenAI's `input_tokens` already include cached tokens and cache writes, so neither is added.
+        # OpenAI's counter `input_tokens` already includes cached tokens and cache writes. Adding the counters of cached
+        # tokens would count these tokens twice.
         report.tokens += row.counters.get("input_tokens", Decimal(0))
         report.tokens += row.counters.get("output_tokens", Decimal(0))
 
 
 def _groupings(operation: Operation) -> list[tuple[str, ...]]:
-    """Return all dimensions of an endpoint, and then the common ones in case an older server refuses the others."""
+    """Return the groupings to request from an endpoint, in the order of the attempts.
+
+    The first grouping has all dimensions of the endpoint. The second one has only the dimensions that all endpoints
+    support, for servers that refuse the first grouping.
+    """
     common = tuple(group for group in operation.groups if group in COMMON_GROUPS)
     return [operation.groups] if common == operation.groups else [operation.groups, common]
 

@@ -1,10 +1,11 @@
 """Synchronizes the total of each user by line item, for days whose cost rows have no user.
 
-Some organizations are not served users and projects in one query. OpenAI then still serves costs grouped by user and
-line item alone. Allocation (`sync/allocation.py`) uses these totals to allocate the cost rows of the day to users.
+For some organizations, OpenAI refuses to group costs by user and project in one query, but still serves costs grouped
+by user and line item. `sync/allocation.py` uses these totals to allocate the cost rows of a day to users.
 
-The totals are optional: a failure here never fails a day of costs and never deletes totals that are stored. If costs
-are fetched again and no longer add up to the stored totals, allocation scales the totals to the costs.
+The totals of users are optional: if they cannot be fetched, the day's costs and earlier stored totals stay stored. If a
+day's costs are fetched again later and differ from the sum of the stored totals, `sync/allocation.py` scales the totals
+of users to the costs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ from openai_costs_dagster.warehouse.errors import ValueRefused
 
 
 class UserTotalsSync:
-    """Fetches and stores the users' totals of one organization, with the API client and guard of its costs."""
+    """Fetches and stores the totals of one organization's users.
+
+    Uses the API client and the check of the organization id (`guard`) of the run that has fetched the costs.
+    """
 
     def __init__(
         self,
@@ -51,8 +55,12 @@ class UserTotalsSync:
         self._planner = PersistentGroupingPlanner(api, connection, organization, (BY_USER, UNGROUPED), now)
 
     def run(self, days: Collection[dt.date]) -> None:
-        """Store the users' totals of the days. Errors are logged; the stored totals of the days then stay."""
-        # The newest days are stored first, as for costs, so that a run that is stopped has stored the most used days.
+        """Fetch and store the totals of users for `days`. Raises no error if OpenAI does not return the totals.
+
+        Such an error is logged, and the stored totals of the days stay unchanged.
+        """
+        # The newest days are stored first, because people look at the newest days most and a run may be stopped
+        # halfway.
         for contiguous in reversed(list(DayRange.covering(days))):
             try:
                 self._store(contiguous)
@@ -69,19 +77,20 @@ class UserTotalsSync:
         while windows:
             window = windows.pop()
             if window.grouping == UNGROUPED:
-                continue  # OpenAI serves no users for these days
+                continue  # OpenAI does not group the costs of these days by user.
             try:
                 buckets = list(read_costs(self._api, window.days, BY_USER, self._guard))
             except errors.GroupingRefused:
                 windows = merge_query_windows(windows + self._planner.replan(window))
                 continue
-            # The users' totals have a table of their own and are never added to costs, which contain the same amounts.
+            # The totals of users contain the same amounts as the cost rows. A separate table keeps them from being
+            # added to the costs, which would count each amount twice.
             totals = {bucket.day: _totals(bucket) for bucket in buckets}
             allocations.store_user_costs(self._connection, self._organization, window.days, totals, self._now)
 
 
 def _totals(bucket: CostsBucket) -> list[UserTotal]:
-    """Return one exact total per user, line item and currency; rows without an amount are left out."""
+    """Return the exact total of each combination of user, line item and currency. Skips rows without an amount."""
     amounts: dict[tuple[str | None, str | None, str | None], Decimal] = defaultdict(Decimal)
     for cost in map(parse_cost, bucket.rows):
         if cost.amount is not None:
