@@ -1,7 +1,7 @@
-"""Storage of costs by whole days: rows are copied into a temporary table, then one transaction replaces the days.
+"""Stores costs by whole days: rows are copied into a temporary table, and then one transaction replaces the days.
 
-The transaction also records changed amounts of settled days (revisions), the raw responses and the sync window. It is
-rolled back unless the stored rows and sums equal the fetched ones.
+The transaction also stores the changes of amounts of settled days (revisions), the raw responses, and a row of the
+table `sync_windows`. If the stored rows or sums differ from the fetched rows and sums, the transaction is rolled back.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from openai_costs_dagster.warehouse.copy import COPY_STAGED_BUCKETS, CopyText
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
-_ROWS_PER_COPY = 20_000  # Rows are copied in batches to limit memory use, because a window may have millions of rows.
+_ROWS_PER_COPY = 20_000  # A range of days may have millions of rows, so rows are copied in batches to limit memory use.
 COSTS = "costs"
-"""The value of `raw_buckets.source` for costs."""
+"""The value of the column `raw_buckets.source` in rows with responses of the costs endpoint."""
 _COMPRESSION = 1  # The fastest level of zlib. Higher levels take more time than the saved space is worth.
 _CLEAR_STAGING = "truncate staged_rows, staged_buckets"
-# PostgreSQL accepts only one command with parameters at a time, so a common table expression contains the first one.
+# PostgreSQL does not accept two commands in one statement with parameters. The first DELETE is therefore part of a
+# common table expression of the second DELETE.
 _DELETE_STAGED_DAYS = """
 with forgotten as (delete from staged_buckets where usage_date between %(first)s and %(last)s)
 delete from staged_rows where usage_date between %(first)s and %(last)s
@@ -42,7 +43,7 @@ where organization = %(organization)s and usage_date between %(first)s and %(las
 
 @dataclass(frozen=True)
 class ExistingDay:
-    """A day that is already stored; the amount is in US dollars."""
+    """A UTC day whose costs were stored by an earlier run. `amount_usd` is the day's total in US dollars."""
 
     usage_date: dt.date
     provisional: bool
@@ -50,12 +51,15 @@ class ExistingDay:
     row_count: int
     amount_usd: Decimal
     is_billed: bool
-    """Whether the day has costs in any currency."""
+    """Whether the stored day has an amount other than zero in any currency."""
 
 
 @dataclass(frozen=True)
 class StoredDay:
-    """The summary of a day to store. `totals`, by currency, must equal the sums of the stored rows."""
+    """The expected totals of a day that is about to be stored.
+
+    `totals` holds one sum for each currency. The transaction is rolled back if the sums of the stored rows differ.
+    """
 
     day: dt.date
     provisional: bool
@@ -69,7 +73,7 @@ class StoredDay:
 
 @dataclass(frozen=True)
 class SyncWindow:
-    """A window of days that was fetched completely with one grouping."""
+    """A range of days whose costs were fetched completely by one query with one grouping."""
 
     organization: str
     days: DayRange
@@ -81,7 +85,10 @@ class SyncWindow:
 
 
 class Staging:
-    """Collects the fetched days of a window and stores them. The connection must hold the organization's lock."""
+    """Collects the fetched rows of a range of days in a temporary table, and then stores all days in one transaction.
+
+    The connection must hold the organization's lock, so that no other process stores the same days.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -89,13 +96,13 @@ class Staging:
         self._lines: list[str] = []
         self._buckets: list[tuple[Any, ...]] = []
         self._holds_rows = False
-        # Temporary tables are created and emptied in transactions, because other statements of a locked connection are
-        # read-only. The rows of temporary tables can be changed anyway.
+        # Outside of transactions, a locked connection is read-only. PostgreSQL then refuses CREATE and TRUNCATE even
+        # for temporary tables, but accepts INSERT, DELETE and COPY for temporary tables.
         with connection.transaction():
             connection.execute(statement("costs/create_staging"))
 
     def clear(self) -> None:
-        """Discard all staged days, after a request for the window failed."""
+        """Discard all days that were added since the last commit, for example after a failed request."""
         self._lines.clear()
         self._buckets.clear()
         if self._holds_rows:
@@ -104,22 +111,24 @@ class Staging:
             self._holds_rows = False
 
     def forget(self, days: DayRange) -> None:
-        """Discard some staged days, which are requested again."""
-        # Rows in memory are copied to the staging table first, because the deletion only reaches rows in that table.
+        """Discard the rows and raw responses of `days`, because these days are fetched again."""
+        # The deletion reaches only rows in the temporary tables, so rows that are still in memory are copied there
+        # first.
         self._flush()
         self._connection.execute(_DELETE_STAGED_DAYS, {"first": days.first, "last": days.last})
 
     def add(self, day: dt.date, rows: Iterable[CostRow], raw: bytes) -> None:
-        """Stage one day: its rows, summed and normalized, and the raw response."""
+        """Add one fetched day. `rows` must be summed by key and normalized. `raw` is the response as OpenAI sent it."""
         self._lines += self._text.lines(day, rows)
         self._buckets.append((day, hashlib.sha256(raw).digest(), zlib.compress(raw, _COMPRESSION)))
         if len(self._lines) >= _ROWS_PER_COPY:
             self._flush()
 
     def commit(self, window: SyncWindow, days: Iterable[StoredDay], *, now: dt.datetime) -> None:
-        """Replace the days of the window in one transaction.
+        """Replace all stored days of `window` by the days that were added. Runs as one transaction.
 
-        Raises `LoadMismatch`, with nothing changed, if the stored rows or sums differ from those of `days`.
+        Raises `LoadMismatch` if the stored rows or sums differ from the expected numbers in `days`, and `ValueRefused`
+        if PostgreSQL cannot store a value. In both cases, the tables stay unchanged.
         """
         self._flush()
         days = list(days)
@@ -137,7 +146,8 @@ class Staging:
         }
         try:
             with self._connection.transaction():
-                # Revisions compare the staged rows with the stored rows, so the comparison precedes the deletion.
+                # Revisions record how the new rows differ from the stored rows, so they are inserted before the stored
+                # rows are deleted.
                 self._connection.execute(statement("costs/insert_revisions"), values)
                 self._connection.execute(_DELETE_ROWS, values)
                 inserted = self._connection.execute(statement("costs/insert_rows"), values).rowcount
@@ -178,7 +188,7 @@ class Staging:
         ).fetchall()
         for day, currency, row_count, total in found:
             counts[day] = counts.get(day, 0) - row_count
-            # The sum is null if every amount of the currency is missing.
+            # SQL's `sum` returns null if every amount of the currency is null. Such a currency has no total to compare.
             if total is not None and total != expected.pop((day, currency), None):
                 raise errors.LoadMismatch(
                     f"{window.organization} {day}: the stored total of {total} {currency} differs from the fetched one"
@@ -217,7 +227,7 @@ class Staging:
 
 
 def existing_days(connection: Connection, organization: str, days: DayRange) -> dict[dt.date, ExistingDay]:
-    """Return the days of a range that are already stored."""
+    """Return the days of a range whose costs are stored, by day. Days without stored costs are absent."""
     with connection.cursor(row_factory=class_row(ExistingDay)) as cursor:
         found = cursor.execute(
             statement("costs/existing_days"), {"organization": organization, "first": days.first, "last": days.last}

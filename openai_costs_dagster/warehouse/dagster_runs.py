@@ -1,4 +1,4 @@
-"""Read access to Dagster's own tables, if Dagster stores its runs in the database of the costs."""
+"""Reads Dagster's own tables, if Dagster stores its runs in the same database as the costs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 SCHEMA = "openai_costs_dagster"
-"""The schema of Dagster's tables, if Dagster's storage is in the database of the costs."""
+"""The schema of Dagster's own tables, if Dagster stores its runs in the same database as the costs."""
 
 _TABLES = "select tablename from pg_catalog.pg_tables where schemaname = %(schema)s"
 
 
 class StoredRun(NamedTuple):
-    """An unfinished run. `body` is the run as serialized by Dagster, in JSON; times are in UTC."""
+    """A Dagster run that has not finished. `body` is Dagster's serialized run in JSON. Times are in UTC."""
 
     run_id: str
     status: str
@@ -28,7 +28,11 @@ class StoredRun(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """The queued runs: their number, the start of the longest wait, and the latest heartbeat of a queue daemon."""
+    """The queue of Dagster runs.
+
+    `length` is the number of queued runs, `since` the time from which the oldest queued run has waited, and `daemon_at`
+    the latest heartbeat of a Dagster daemon that starts queued runs.
+    """
 
     length: int
     since: dt.datetime
@@ -36,12 +40,12 @@ class Queue(NamedTuple):
 
 
 def tables(connection: Connection) -> set[str]:
-    """Return the names of Dagster's tables; empty if Dagster's storage is in another database."""
+    """Return the names of Dagster's tables in this database. Empty if Dagster stores its runs in another database."""
     return {name for (name,) in connection.execute(_TABLES, {"schema": SCHEMA})}
 
 
 def unfinished(connection: Connection) -> list[StoredRun]:
-    """Return all unfinished runs; empty if Dagster's storage is in another database."""
+    """Return all Dagster runs that have not finished. Empty if Dagster stores its runs in another database."""
     if not _has_runs(connection):
         return []
     with connection.cursor(row_factory=class_row(StoredRun)) as cursor:
@@ -49,7 +53,7 @@ def unfinished(connection: Connection) -> list[StoredRun]:
 
 
 def queue(connection: Connection) -> Queue | None:
-    """Return the queued runs, or None if no run is queued."""
+    """Return the state of Dagster's run queue, or None if no run is queued or Dagster uses another database."""
     if not _has_runs(connection):
         return None
     with connection.cursor(row_factory=class_row(Queue)) as cursor:
@@ -58,5 +62,6 @@ def queue(connection: Connection) -> Queue | None:
 
 
 def _has_runs(connection: Connection) -> bool:
-    # Dagster's tables are missing before their creation, or if a DAGSTER_HOME of the user names another database.
+    # Dagster's tables are missing until Dagster first starts, and also if the user's own DAGSTER_HOME configures
+    # another database. A query of missing tables would fail.
     return {"runs", "run_tags", "daemon_heartbeats"} <= tables(connection)

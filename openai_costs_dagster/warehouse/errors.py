@@ -1,4 +1,6 @@
-"""Errors of the warehouse.
+"""The errors that the package `warehouse` raises.
+
+After a transient error, a later attempt may succeed by itself. After a permanent error, a person has to act first.
 
 WarehouseError
 ├── DatabaseUnavailable   transient: the server does not respond, or the connection was lost
@@ -9,9 +11,9 @@ WarehouseError
 ├── OrganizationChanged   permanent: the key of a name belongs to another OpenAI organization than before
 ├── ReaderRefused         permanent: a role cannot become a reader, because of its name or its privileges
 ├── ValueRefused          permanent: PostgreSQL cannot store a value; nothing of its window was stored
-├── NotForgotten          permanent: a person's name or address is still stored after forget-user
+├── NotForgotten          permanent: a person's name or address is still stored after openai-costs forget-user
 ├── LoadMismatch          transient: stored and fetched rows differ; nothing was stored
-└── LeaseLost             transient: another process took over the organization; nothing was stored
+└── LeaseLost             transient: another process may hold the organization's lock by now; nothing was stored
 """
 
 from __future__ import annotations
@@ -19,29 +21,31 @@ from __future__ import annotations
 import psycopg
 
 VALUE_ERRORS = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
-"""Errors for values that PostgreSQL cannot store. `ProgramLimitExceeded` is an operational error in psycopg, but a
-retry with the same value fails again.
+"""The errors that psycopg raises for values that PostgreSQL cannot store.
+
+psycopg derives `ProgramLimitExceeded` from `OperationalError`, like errors after which a retry may succeed. A retry
+with the same value fails again, so this error is listed here.
 """
 
 
 class WarehouseError(Exception):
-    """The base class. The message is one sentence without passwords."""
+    """The base class of all errors of the package `warehouse`. The message is one sentence without passwords."""
 
 
 class DatabaseUnavailable(WarehouseError):
-    """The server does not respond, or the connection was lost."""
+    """The PostgreSQL server does not respond, or the connection to it was lost."""
 
 
 class DatabaseRefused(WarehouseError):
-    """The server refuses the connection or a statement."""
+    """The PostgreSQL server refuses the connection or a statement."""
 
 
 class DatabaseTooOld(WarehouseError):
-    """The version of the server is not supported."""
+    """The PostgreSQL server is older than the oldest supported version."""
 
 
 class SchemaNewer(WarehouseError):
-    """The schema was migrated by a newer release."""
+    """A newer release of openai-costs-dagster has migrated the schema, and this release does not know the schema."""
 
 
 class SharedOrganization(WarehouseError):
@@ -49,15 +53,15 @@ class SharedOrganization(WarehouseError):
 
 
 class OrganizationChanged(WarehouseError):
-    """The key of a configured name belongs to another OpenAI organization than before."""
+    """The admin key of a configured name belongs to another OpenAI organization than before."""
 
 
 class ReaderRefused(WarehouseError):
-    """A role cannot become a reader, because of its name or its privileges."""
+    """A database role cannot get read access to the views, because of the role's name or privileges."""
 
 
 class ValueRefused(WarehouseError):
-    """PostgreSQL cannot store a value. The transaction was rolled back."""
+    """PostgreSQL cannot store a value, for example a text with a NUL character. The transaction was rolled back."""
 
 
 class NotForgotten(WarehouseError):
@@ -65,8 +69,8 @@ class NotForgotten(WarehouseError):
 
 
 class LoadMismatch(WarehouseError):
-    """Stored rows or sums differ from the fetched ones. The transaction was rolled back."""
+    """The stored rows or sums differ from the fetched rows or sums. The transaction was rolled back."""
 
 
 class LeaseLost(WarehouseError):
-    """The lease of this process expired, and another process may have taken it over. Nothing was stored."""
+    """The lease of this process expired, so another process may hold the lease now. Nothing was stored."""

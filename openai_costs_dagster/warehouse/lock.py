@@ -1,8 +1,9 @@
-"""Locks of organizations: a lease that allows one synchronization at a time, and row locks of single transactions.
+"""Locks of organizations: a lease allows one synchronization of an organization at a time, and row locks allow one
+transaction at a time.
 
-`organization_lock` yields a connection whose transactions check the lease before they store anything. If the lease has
-expired meanwhile, for example because the machine slept, another process may have stored newer days. The transaction
-then raises `LeaseLost`.
+A lease is a row of the table `leases`, which gives one process an exclusive right for a limited time. The connection of
+`organization_lock` checks the lease at the start of each transaction. If the lease has expired, for example because the
+machine slept, another process may have stored newer data, so the transaction raises `LeaseLost` and stores nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from psycopg.rows import TupleRow
 from openai_costs_dagster.warehouse import errors, lease
 from openai_costs_dagster.warehouse.database import Connection, Database
 
-# The update locks the row until the transaction ends. A concurrent first insertion waits for this transaction as well.
+# If the row exists, `do update` locks the row until the transaction ends. If two transactions insert the same new row
+# at once, the unique key makes the second transaction wait for the first.
 _LOCK_ROW = """
 insert into openai_costs.locks (organization, purpose) values (%(organization)s, %(purpose)s)
 on conflict (organization, purpose) do update set purpose = excluded.purpose
@@ -33,26 +35,30 @@ _LOG = logging.getLogger(__name__)
 
 
 class LockedConnection(psycopg.Connection[TupleRow]):
-    """A connection that stores only while its process holds a lease.
+    """A database connection that can write only while its process holds a lease.
 
-    Statements outside of `transaction()` cannot change tables: PostgreSQL refuses them, so no write can miss the check.
+    `transaction()` checks the lease. Outside of `transaction()` the session is read-only, so PostgreSQL refuses every
+    write that would bypass this check.
     """
 
     _lease: lease.Lease | None = None
 
     def hold(self, held: lease.Lease) -> None:
-        """Check this lease in every transaction from now on."""
+        """Make the session read-only outside of `transaction()`, and check the lease `held` in every transaction."""
         self.execute(_READ_ONLY)
-        self.read_only = False  # Transactions of `transaction()` begin with BEGIN READ WRITE.
+        # With `read_only = False`, psycopg begins its transactions with BEGIN READ WRITE, although the session's
+        # default is now read-only.
+        self.read_only = False
         self._lease = held
 
     @contextmanager
     def transaction(
         self, savepoint_name: str | None = None, force_rollback: bool = False
     ) -> Iterator[psycopg.Transaction]:
-        """Begin a transaction, or a savepoint in one. Raises `LeaseLost` if another process may hold the lease.
+        """Begin a transaction, or a savepoint inside an open transaction.
 
-        No other process can take the lease before the transaction ends.
+        Raises `LeaseLost` if this process no longer holds its lease. Otherwise the transaction locks the row of the
+        lease, so that no other process can take the lease before the transaction ends.
         """
         is_outermost = self.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
         with super().transaction(savepoint_name, force_rollback) as transaction:
@@ -64,11 +70,11 @@ class LockedConnection(psycopg.Connection[TupleRow]):
             yield transaction
 
     def release(self) -> None:
-        """End the lease, if the session still exists. The lease of an ended session is free anyway."""
+        """End the lease of this connection. Does nothing if the database session has ended, which frees the lease."""
         if self._lease is None:
             return
         with suppress(psycopg.OperationalError):
-            # A pooler may pass the session on to another client.
+            # A connection pooler may pass this session on to another client, which must not get a read-only session.
             self.execute(_READ_WRITE)
             lease.release(self, self._lease)
 
@@ -82,10 +88,10 @@ def organization_lock(
     on_wait: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Connection]:
-    """Yield a connection that holds the lock of an organization, after waiting for other holders.
+    """Wait until no other process holds the lock of an organization, and yield a connection that holds the lock.
 
-    Before waiting, `on_wait` is called with a message that names the holder, and again every five minutes. The lock
-    ends with the connection, even if this process is killed.
+    While another process holds the lock, `on_wait` is called at once and every five minutes, with a message that names
+    this process. The lock ends when the connection closes, even if this process is killed.
     """
     purpose, activity = f"openai-costs {organization} {purpose}", f"synchronizes {organization}"
     with _lock(database, f"organization/{organization}", purpose, activity, on_wait, sleep) as connection:
@@ -94,13 +100,19 @@ def organization_lock(
 
 @contextmanager
 def dagster_tables_lock(database: Database, *, on_wait: Callable[[str], None]) -> Iterator[None]:
-    """Allow one process at a time to create or migrate Dagster's tables. `on_wait` as for `organization_lock`."""
+    """Hold the lock that allows one process at a time to create or migrate Dagster's tables.
+
+    `on_wait` is called with a message while another process holds this lock.
+    """
     with _lock(database, "dagster-tables", "openai-costs prepare", "migrates Dagster's tables", on_wait, time.sleep):
         yield
 
 
 def transaction_lock(connection: Connection, organization: str, purpose: str) -> None:
-    """Wait until no other transaction holds the lock of an organization for a purpose; hold it until this one ends."""
+    """Lock the row of an organization and purpose in the table `locks` until the current transaction ends.
+
+    Waits if another transaction has locked the same row.
+    """
     connection.execute(_LOCK_ROW, {"organization": organization, "purpose": purpose})
 
 
@@ -131,11 +143,11 @@ def _acquired(
     on_wait: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> lease.Lease:
-    """Return a lease, after waiting for other holders."""
+    """Wait until the lease `name` is free, take it and return it."""
     pause_s, waited_s, report_at_s = _FIRST_PAUSE_S, 0.0, 0.0
     while not (held := lease.acquire(connection, name, purpose, ends_with_session=True)):
         holder = lease.holder(connection, name)
-        if holder is None:  # The holder released the lease between the attempt and this query.
+        if holder is None:  # The other process has just released the lease, so this process tries again.
             continue
         if waited_s >= report_at_s:
             report_at_s = waited_s + _REPORT_AGAIN_AFTER_S
@@ -148,7 +160,8 @@ def _acquired(
 
 
 def _renew(database: Database, held: lease.Lease) -> None:
-    # The connection of the lock is busy in another thread, and short synchronizations never need this one.
+    # The connection that holds the lock is in use by the thread that synchronizes, so the renewal opens a connection of
+    # its own. A synchronization that ends before the first renewal never opens it.
     with database.connect(name=_RENEWAL_NAME) as connection:
         if not lease.renew(connection, held):
             _LOG.warning(

@@ -1,4 +1,7 @@
-"""Organizations that were ever onboarded, with their OpenAI id, the first day of their history and their last error."""
+"""Reads and writes the table `organizations`: one row per configured name that was ever onboarded.
+
+A row holds the OpenAI organization id, the first day of the organization's history, and the error of its latest run.
+"""
 
 from __future__ import annotations
 
@@ -15,29 +18,29 @@ from openai_costs_dagster.warehouse.statements import statement
 
 @dataclass(frozen=True)
 class StoredOrganization:
-    """An organization in the database, under its configured name. Days are UTC."""
+    """A row of the table `organizations`. `organization` is the configured name, and days are UTC days."""
 
     organization: str
     openai_organization_id: str | None
     start_date: dt.date | None
     earliest_day: dt.date | None
     onboarded_at: dt.datetime | None = None
-    """The time of the onboarding, at which `earliest_day` was the first day that the API served."""
+    """The time at which OpenAI's API reported `earliest_day` as the first day that it serves."""
 
 
 def schema_exists(connection: Connection) -> bool:
-    """Return whether the database has the schema `openai_costs`."""
+    """Return whether the database contains the schema `openai_costs`, that is, whether it was ever prepared."""
     row = connection.execute(statement("session/schema_exists")).fetchone()
     return bool(row and row[0])
 
 
 def find(connection: Connection, organization: str) -> StoredOrganization | None:
-    """Return an organization by its configured name, or None."""
+    """Return the organization with the configured name `organization`, or None if this name was never registered."""
     return next((known for known in all_organizations(connection) if known.organization == organization), None)
 
 
 def all_organizations(connection: Connection) -> list[StoredOrganization]:
-    """Return all organizations that were ever registered, by name."""
+    """Return all organizations that were ever registered, ordered by configured name."""
     with connection.cursor(row_factory=class_row(StoredOrganization)) as cursor:
         return cursor.execute(statement("organizations/all")).fetchall()
 
@@ -45,7 +48,7 @@ def all_organizations(connection: Connection) -> list[StoredOrganization]:
 def register(
     connection: Connection, organization: str, *, display_name: str | None, start_date: dt.date | None
 ) -> None:
-    """Insert an organization, or update its configured display name and start date."""
+    """Insert an organization, or update the stored display name and start date of an existing one."""
     with connection.transaction():
         connection.execute(
             statement("organizations/upsert"),
@@ -54,10 +57,10 @@ def register(
 
 
 def bind_openai_organization(connection: Connection, organization: str, openai_organization_id: str) -> None:
-    """Record the OpenAI organization that the key of a configured name belongs to.
+    """Store the id of the OpenAI organization to which the admin key of a configured name belongs.
 
-    Raises `SharedOrganization` if another name has the same OpenAI organization, and `OrganizationChanged` if the name
-    had another OpenAI organization before.
+    Raises `SharedOrganization` if another configured name is stored with the same id, and `OrganizationChanged` if this
+    name is stored with another id.
     """
     known = find(connection, organization)
     if known and known.openai_organization_id == openai_organization_id:
@@ -73,7 +76,8 @@ def bind_openai_organization(connection: Connection, organization: str, openai_o
                 statement("organizations/set_openai_id"),
                 {"organization": organization, "openai_organization_id": openai_organization_id},
             )
-    # Only the unique index decides reliably, because another process may register the same organization at this moment.
+    # Another process may store the same id under another name at this moment. A query before the update could miss
+    # this, so the unique index decides.
     except psycopg.errors.UniqueViolation:
         other = next(
             other.organization
@@ -87,7 +91,7 @@ def bind_openai_organization(connection: Connection, organization: str, openai_o
 
 
 def record_onboarding(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
-    """Store the first day that the API serves. A stored day is never replaced."""
+    """Store `earliest_day` as the first day of an organization's history, unless a first day is already stored."""
     with connection.transaction():
         connection.execute(
             statement("organizations/set_earliest_day"),
@@ -96,7 +100,11 @@ def record_onboarding(connection: Connection, organization: str, earliest_day: d
 
 
 def postpone_earliest_day(connection: Connection, organization: str, earliest_day: dt.date, now: dt.datetime) -> None:
-    """Move the first day of an organization to a later day, unless an earlier day is stored."""
+    """Move the first day of an organization's history to the later day `earliest_day`.
+
+    Does nothing if costs of a day before `earliest_day` are stored, because Dagster would lose the partition of this
+    day.
+    """
     with connection.transaction():
         connection.execute(
             statement("organizations/postpone_earliest_day"),
@@ -105,14 +113,17 @@ def postpone_earliest_day(connection: Connection, organization: str, earliest_da
 
 
 def record_success(connection: Connection, organization: str, now: dt.datetime) -> None:
-    """Record that a run stored all requested days, and clear the last error."""
+    """Store the time of a run that stored all requested days, and clear the error of earlier runs."""
     connection.execute(statement("organizations/record_success"), {"organization": organization, "now": now})
 
 
 def record_failure(
     connection: Connection, organization: str, message: str, now: dt.datetime, *, permanent: bool
 ) -> None:
-    """Record the failure of a run. `message` must contain no secrets."""
+    """Store the failure of a run as the organization's last error. `message` must contain no secrets.
+
+    `permanent` is whether a person has to act before another run can succeed.
+    """
     connection.execute(
         statement("organizations/record_failure"),
         {"organization": organization, "message": message, "now": now, "permanent": permanent},
@@ -120,7 +131,10 @@ def record_failure(
 
 
 def claim_first_evaluation(connection: Connection, organization: str, run_id: str) -> str | None:
-    """Return the run that first evaluated any day of an organization. If there is none, record `run_id` as that run."""
+    """Return the id of the Dagster run that first searched the organization's days for unusual spend.
+
+    If no run has done so yet, stores `run_id` as the first run and returns it.
+    """
     values = {"organization": organization, "run_id": run_id}
     row = connection.execute(statement("organizations/claim_first_evaluation"), values).fetchone()
     return row[0] if row else None

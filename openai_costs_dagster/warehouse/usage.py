@@ -1,4 +1,4 @@
-"""Storage of usage, replaced by whole days of one endpoint, and of the endpoints that a server lacks."""
+"""Stores usage, and the usage endpoints that a server lacks. A day of one endpoint is always replaced as a whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from openai_costs_dagster.warehouse.copy import COPY_STAGED_BUCKETS, copy_into
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
-# The fastest level of zlib, as for the raw responses of costs.
+# Level 1 is the fastest level of zlib. Higher levels take more time than the saved space is worth.
 _COMPRESSION = 1
 _DELETE_MISSING_ENDPOINT = """
 delete from openai_costs.missing_endpoints where organization = %(organization)s and endpoint = %(endpoint)s
@@ -26,7 +26,7 @@ delete from openai_costs.missing_endpoints where organization = %(organization)s
 
 
 class UsageDay(NamedTuple):
-    """A fetched day of one endpoint: its rows and the raw response."""
+    """The fetched usage of one UTC day from one endpoint: the parsed rows, and the response as OpenAI sent it."""
 
     day: dt.date
     rows: Sequence[UsageRow]
@@ -35,7 +35,7 @@ class UsageDay(NamedTuple):
 
 @dataclass(frozen=True)
 class UsageWindow:
-    """A window of days that was fetched completely from one usage endpoint."""
+    """A range of days whose usage was fetched completely from one usage endpoint."""
 
     organization: str
     operation: Operation
@@ -46,7 +46,7 @@ class UsageWindow:
 
 
 class StoredUsage(NamedTuple):
-    """A stored row of usage."""
+    """A stored row of usage, with its UTC day and the operation (the usage endpoint) that it belongs to."""
 
     usage_date: dt.date
     operation: str
@@ -54,9 +54,10 @@ class StoredUsage(NamedTuple):
 
 
 def store(connection: Connection, window: UsageWindow, buckets: Iterable[UsageDay]) -> int:
-    """Replace the days of the window in one transaction and return the number of rows.
+    """Replace the stored usage of one endpoint for all days of `window` in one transaction. Return the number of rows.
 
-    Raises `LoadMismatch`, with nothing changed, if the buckets do not cover exactly the days of the window.
+    Raises `LoadMismatch` if `buckets` do not cover exactly the days of `window`, and `ValueRefused` if PostgreSQL
+    cannot store a value. In both cases, the tables stay unchanged.
     """
     buckets = list(buckets)
     if [bucket.day for bucket in buckets] != list(window.days):
@@ -77,7 +78,8 @@ def store(connection: Connection, window: UsageWindow, buckets: Iterable[UsageDa
             _copy_buckets(connection, buckets)
             connection.execute(statement("usage/delete_rows"), values)
             _copy_rows(connection, window, buckets)
-            # Raw responses of usage are stored in the same table as those of costs, under another source.
+            # Raw responses of usage and of costs share the table `raw_buckets`, and the column `source` tells them
+            # apart. The SQL files of costs therefore also store the raw responses of usage.
             connection.execute(statement("costs/delete_provisional_buckets"), values)
             connection.execute(statement("costs/insert_raw_buckets"), values)
             _note_days(connection, values, buckets)
@@ -103,7 +105,10 @@ def _copy_rows(connection: Connection, window: UsageWindow, buckets: Sequence[Us
 
 
 def _json_of(counters: Mapping[str, Decimal]) -> str:
-    """Return the counters as a JSON object. Decimals are written exactly, without conversion to float."""
+    """Return usage counters as the text of a JSON object.
+
+    `json.dumps` would need floats, which round large numbers, so the decimals are formatted here.
+    """
     return "{" + ", ".join(f"{json.dumps(name)}: {value:f}" for name, value in counters.items()) + "}"
 
 
@@ -124,7 +129,7 @@ def _note_days(connection: Connection, values: Mapping[str, Any], buckets: Seque
 
 
 def rows_of_days(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[StoredUsage]:
-    """Return the usage rows of some days."""
+    """Return the stored usage rows of an organization on the given UTC days, from all endpoints."""
     found = connection.execute(statement("usage/rows_of_days"), {"organization": organization, "days": list(days)})
     return [
         StoredUsage(day, operation, UsageRow(project, user, api_key, model, groups, _decimals(counters)))
@@ -133,14 +138,17 @@ def rows_of_days(connection: Connection, organization: str, days: Iterable[dt.da
 
 
 def _decimals(counters: str) -> dict[str, Decimal]:
-    """Parse counters from JSON text. Numbers become exact decimals, without conversion to float."""
+    """Parse usage counters from the text of a JSON object. Numbers become decimals, because floats would be rounded."""
     return {
         name: Decimal(value) for name, value in json.loads(counters, parse_int=Decimal, parse_float=Decimal).items()
     }
 
 
 class MissingEndpoint(NamedTuple):
-    """An endpoint that the server of an organization does not have, with the server's error message."""
+    """An endpoint that the server of an organization does not have, with the server's error message.
+
+    `observed_at` is the time of the request that failed.
+    """
 
     endpoint: str
     message: str
@@ -148,7 +156,7 @@ class MissingEndpoint(NamedTuple):
 
 
 def missing_endpoints(connection: Connection, organization: str) -> list[MissingEndpoint]:
-    """Return the endpoints that were missing at the last request."""
+    """Return the endpoints of an organization's server that did not exist when they were last requested."""
     found = connection.execute(statement("usage/missing_endpoints"), {"organization": organization})
     return [MissingEndpoint(*row) for row in found]
 
@@ -156,20 +164,20 @@ def missing_endpoints(connection: Connection, organization: str) -> list[Missing
 def record_missing_endpoint(
     connection: Connection, organization: str, endpoint: str, message: str, now: dt.datetime
 ) -> None:
-    """Record that the server does not have an endpoint."""
+    """Store that an organization's server does not have an endpoint. `message` is the server's error message."""
     values = {"organization": organization, "endpoint": endpoint, "message": message, "now": now}
     with connection.transaction():
         connection.execute(statement("usage/upsert_missing_endpoint"), values)
 
 
 def delete_missing_endpoint(connection: Connection, organization: str, endpoint: str) -> bool:
-    """Delete the record of a missing endpoint, and return whether there was one."""
+    """Delete the record that an endpoint is missing, and return whether such a record existed."""
     values = {"organization": organization, "endpoint": endpoint}
     with connection.transaction():
         return connection.execute(_DELETE_MISSING_ENDPOINT, values).rowcount > 0
 
 
 def recent_operations(connection: Connection, organization: str, since: dt.date) -> set[str]:
-    """Return the operations with usage on any day from `since` on."""
+    """Return the names of the operations (usage endpoints) with stored usage on `since` or a later day."""
     values = {"organization": organization, "since": since}
     return {operation for (operation,) in connection.execute(statement("usage/recent_operations"), values)}
