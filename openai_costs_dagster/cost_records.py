@@ -109,8 +109,9 @@ class ReportedCost(NamedTuple):
 class CostRow(NamedTuple):
     """A stored cost row of one day. The row is unique within the day by all fields except amount and quantity.
 
-    None equals None, and differs from the empty string. `currency` is spelled as by `currency_code`. `amount` is exact,
-    in units of its currency, and None if OpenAI sent no amount. `quantity` is in `quantity_unit`, and None if unknown.
+    In this comparison, two None are equal, and None differs from the empty string. `currency` has the spelling that
+    `currency_code` returns. `amount` is exact, in units of its currency, and None if OpenAI sent no amount. `quantity`
+    is in `quantity_unit`, and None if unknown.
     """
 
     project_id: str | None

@@ -1,5 +1,7 @@
 """HTTP clients that use the proxy and certificate settings of the environment, with the same variables as curl.
 
+The limits of a response of OpenAI are in `api/client.py`.
+
 Only the settings that a request needs are checked. An invalid `ALL_PROXY` does not matter if `HTTPS_PROXY` is valid,
 and plain HTTP to this machine ignores the environment.
 """
@@ -74,7 +76,7 @@ def find_proxy(url: str, configured: str | None = None) -> Proxy | None:
     if is_loopback(url) or _is_excluded(parts):
         return None
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
-        # curl also reads the variable in lower case first.
+        # If a proxy variable is set in lower case and in upper case, the lower case takes precedence, as in curl.
         for spelling in (name, name.upper()):
             if value := env_variable(spelling):
                 return _validated(Proxy(spelling, value))

@@ -48,9 +48,9 @@ class Person:
 
     @property
     def search_terms(self) -> list[str]:
-        """The terms for a case-insensitive search of texts that may mention the person.
+        """Search terms, at least one of which occurs in every text that mentions the person, ignoring case.
 
-        Every such text contains at least one of the terms, even if the text is JSON with escapes.
+        This also holds for JSON texts with escapes. A text that contains a term may still not mention the person.
         """
         domains = {address.rpartition("@")[2] for address in self.addresses}
         # JSON may escape characters of a name that are not ASCII. The longest ASCII part of the name is never escaped.

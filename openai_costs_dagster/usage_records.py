@@ -118,7 +118,10 @@ _TOKENS = (
     Counter("input_cache_write_12h_tokens", "Input written to the cache for 12 hours."),
 )
 TOKEN_TOTALS = (_INPUT, _UNCACHED, _CACHED, _WRITTEN, _OUTPUT)
-"""The token counters that have parts, according to the published specification and the official SDK."""
+"""The counters of all input and output tokens, and of the uncached, cached and cache-written input tokens.
+
+According to the published specification and the official SDK, each of these counters is the sum of other counters.
+"""
 
 _PLAIN_INPUT = Counter("input_tokens", "All input. These models have no cache.")
 _BY_MODEL = COMMON_GROUPS

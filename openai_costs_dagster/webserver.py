@@ -24,7 +24,8 @@ SERVER_ID_HEADER = "X-OpenAI-Costs-Webserver"
 
 def main() -> None:
     """Run the webserver."""
-    # `openai-costs up` reads only the names of this module and does not need the packages of the webserver.
+    # `openai-costs up` imports this module only for its constants. An import of the webserver's packages at
+    # the top of this module would load packages that the command does not use.
     from dagster_webserver import cli
 
     from openai_costs_dagster.orchestration.runtime.request_guard import RequestGuard
@@ -40,8 +41,8 @@ def main() -> None:
     def create_guarded_app(*arguments: Any, **options: Any) -> RequestGuard:
         return RequestGuard(create_app(*arguments, **options), hosts, response_headers=headers)
 
-    # The command of Dagster has no option for middleware, and this name is the only place between its application and
-    # the HTTP server.
+    # The command `dagster-webserver` has no option for middleware. Replacing the function that creates the application
+    # is the only way to check requests before Dagster's application receives them.
     cli.create_app_from_workspace_process_context = create_guarded_app  # type: ignore[attr-defined,assignment]
     cli.main()  # type: ignore[no-untyped-call]
 

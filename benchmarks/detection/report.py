@@ -273,7 +273,7 @@ panel available. The models need at least four weeks of data, are fitted again e
 every day outside their 99 % interval. With so few anomalies only large differences are significant."""
 
 _FALSE_ALERTS = """\
-The table groups the false alerts by the kind of day. Every contender is scored on the same series-months."""
+The table groups the false alerts by kind of day. All contenders are scored on the same months of the same series."""
 
 _REAL = """\
 These {count} panels use the normal days of public daily series: page views, bikes, buses, flights, shops, electricity,

@@ -103,7 +103,8 @@ def _explain(error: errors.ApiError) -> tuple[str, str]:
 def _hint(error: errors.ApiError) -> str | None:
     """Return the remedy for an error whose message contains none."""
     if isinstance(error, errors.Unreachable | errors.ConnectionRejected | errors.DaysNotStarted):
-        return None  # The message ends with the remedy.
+        # The messages of these errors already end with a remedy, so a second one would repeat it.
+        return None
     if isinstance(error, errors.EndpointNotFound):
         return "base_url must end where /organization/costs begins, as in https://api.openai.com/v1"
     if isinstance(error, errors.RateLimited | errors.ServerError | errors.ResponseTooSlow):

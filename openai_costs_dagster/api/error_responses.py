@@ -105,7 +105,8 @@ def _decode(body: bytes) -> _Error:
     try:
         return msgspec.json.decode(repair_text(body), type=_Envelope).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # The body is HTML from a proxy in front of OpenAI, or JSON with another structure.
+        # A proxy in front of OpenAI answers with HTML, or with JSON of another structure. The text of such a response
+        # would not help the user, so the message contains only the response's size.
         return _Error(message=f"the response is not an OpenAI error message ({len(body)} bytes)")
 
 

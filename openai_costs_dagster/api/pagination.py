@@ -16,7 +16,9 @@ from openai_costs_dagster.api.unicode_repair import repair_utf8
 from openai_costs_dagster.days import ONE_DAY, DayRange, day_of_unix_midnight, unix_midnight
 
 _DAY_SECONDS = 86_400
-_SMALLER = 6  # 180 days of costs become 30, then 5, then one.
+# If a response is too large, the number of days of a page is divided by this number. Costs are first requested with
+# 180 days a page, then with 30, 5 and one.
+_SMALLER = 6
 # A larger difference may be an error of the server's clock or of a proxy, which must not hide other failures.
 _PLAUSIBLE_DIFFERENCE = dt.timedelta(days=7)
 

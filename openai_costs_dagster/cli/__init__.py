@@ -111,7 +111,9 @@ def main() -> None:
         # A full disk must fail the command with a message. At its end, Python would only print a warning.
         sys.stdout.flush()
         sys.exit(exit_code)
-    except BrokenPipeError:  # the reader of a pipe has ended, for example `head`
+    except BrokenPipeError:
+        # The program that reads the output through a pipe has ended, for example `head`. A second attempt to write the
+        # output, at the end of Python, would print a warning.
         _discard_unwritten_output()
         sys.exit(EXIT_FAILURE)
     except click.exceptions.Exit as error:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from openai_costs_dagster.cli.session import Session
     from openai_costs_dagster.warehouse.anomalies import StoredFeedback, StoredFinding
 
-_LONGEST_MUTE = 36_500  # days, about a hundred years
+# The longest mute in days, about a hundred years. A mute without --days has no end.
+_LONGEST_MUTE = 36_500
 
 
 @click.group()

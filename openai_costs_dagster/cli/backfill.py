@@ -141,7 +141,8 @@ def end_abandoned_runs(session: Session) -> None:
     from openai_costs_dagster.orchestration.runs import worker_pool
     from openai_costs_dagster.orchestration.runtime.storage_session import storage_failure
 
-    os.environ.update(session.environment)  # Dagster finds its instance only through environment variables
+    # `DagsterInstance.get` finds the instance only through environment variables of this process.
+    os.environ.update(session.environment)
     try:
         with dg.DagsterInstance.get() as instance:
             for message in worker_pool.end_abandoned_runs(instance, session.configuration.asset_key_prefix, utc_now()):
@@ -172,7 +173,9 @@ def _days_to_read(organization: str, start: dt.date, first: dt.date | None, last
 
     if last < start:
         raise InputMistake(f"{organization}: {last} is before {start}, where its history begins: use a later --to")
-    served = max(start, min(fallback_start(utc_now().date()), last))  # OpenAI no longer serves older days
+    # Without --from, the backfill starts no earlier than the day that `fallback_start` estimates, because OpenAI no
+    # longer serves older days.
+    served = max(start, min(fallback_start(utc_now().date()), last))
     return DayRange(first or served, last)
 
 

@@ -24,9 +24,11 @@ from openai_costs_dagster.cli.terminal import has_styles
 from openai_costs_dagster.display_text import printable
 from openai_costs_dagster.user_input import env_variable
 
-# The width in characters. For a pipe or a file, Rich would assume only 80 and wrap most tables.
+# The width, in characters, of tables that are written to a pipe or a file. Rich would assume only 80 characters and
+# wrap most tables.
 _PLAIN_WIDTH = 160
-_GAP = 2  # blanks between two columns of a table, and around the whole table
+# The number of blanks between two columns of a table, and on each side of the whole table.
+_GAP = 2
 _INDENT = 4
 # A narrower column of text would make its table very long.
 _NARROWEST_TEXT = 24

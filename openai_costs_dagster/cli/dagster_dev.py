@@ -201,7 +201,8 @@ class DagsterDev:
         try:
             self._write_state()
         except NotWritable as error:
-            # A full disk must not end the processes that are running.
+            # If the state file cannot be written, for example because the disk is full, the running processes continue,
+            # but `openai-costs down` may not find all of these processes.
             _LOG.warning("%s", error)
 
     def _write_state(self) -> None:

@@ -129,7 +129,7 @@ class DatabaseService:
         return None
 
     def answers(self) -> bool:
-        """Return whether the server accepts a connection."""
+        """Return whether the embedded PostgreSQL server accepts a connection."""
         try:
             with self._database.connect(name="openai-costs up"):
                 return True
@@ -242,7 +242,8 @@ def stop_groups(leaders: Sequence[int], *, timeout_s: float) -> None:
 
     An interruption of this process ends the wait.
     """
-    # An exception at any point of this function would leave processes behind.
+    # If an interruption raised an exception between the signals, members that ignore SIGINT would keep running. So an
+    # interruption sends SIGKILL instead.
     with _handled_interruptions(lambda: _signal(leaders, signal.SIGKILL)):
         _signal(leaders, signal.SIGINT)
         psutil.wait_procs(_members(leaders), timeout=timeout_s)
@@ -255,7 +256,8 @@ def _handled_interruptions(action: Callable[[], None]) -> Iterator[None]:
     """Call `action` instead of raising `KeyboardInterrupt` when this process is interrupted."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in handlers.items():
-        if handler is not signal.SIG_IGN:  # nohup ignores SIGHUP
+        # A program that nohup starts ignores SIGHUP, and must still ignore SIGHUP while `action` is installed.
+        if handler is not signal.SIG_IGN:
             signal.signal(number, lambda *_: action())
     try:
         yield

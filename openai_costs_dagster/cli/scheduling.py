@@ -20,7 +20,9 @@ LATE_AFTER = 5
 """A sensor is late when it has not completed a tick for this many of its intervals."""
 
 _DEAD_RUN_PERIOD = dt.timedelta(days=1)
-_PROBLEM_AFTER_ATTEMPTS = 5  # failed attempts after which `status` reports the heartbeat as a problem instead of a note
+# After this many failed attempts to send a heartbeat, `status` reports the heartbeat as a problem. After fewer,
+# `status` only prints a note.
+_PROBLEM_AFTER_ATTEMPTS = 5
 _REMEDY = "is openai-costs up or Dagster's daemon running, and is the sensor switched on?"
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 COLUMNS = ("organization", "project", "model", "date", "amount")
 HEADINGS = (*COLUMNS[:4], "flagged", "score", "expected", "lower", "upper", "reason")
 
-_MAX_GAP = dt.timedelta(days=3653)  # ten years; the detector stores a value for every day from the first to the last
+# Ten years. The detector keeps a value for every day from the first to the last date, so one mistyped year would fill
+# the memory.
+_MAX_GAP = dt.timedelta(days=3653)
 _MAX_LINE, _MAX_LINES = 1_000_000, 5_000_000
 _MAX_AMOUNT = Decimal("1E+30")
 

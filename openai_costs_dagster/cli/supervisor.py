@@ -101,11 +101,12 @@ class Supervisor:
             if reason is None:
                 return False
             self._plan_restart(one, reason)
-        # The first restart has no delay and therefore takes place within the same check.
+        # The first restart of a service has no delay, so the service is restarted in the same check that found its
+        # failure.
         return one.start_at is not None and self._clock() >= one.start_at and self._start(one)
 
     def _failure(self, one: _Supervised) -> str | None:
-        """Return the reason for a restart, or None if the service works."""
+        """Return the reason for a restart of the supervised service, or None if no restart is needed yet."""
         if ending := one.service.ending():
             self._count_failed_start(one, ending)
             return ending

@@ -40,7 +40,7 @@ def up(context: click.Context, host: str, port: int | None) -> None:
     # SIGHUP means that the terminal was closed, which stops all processes. Under nohup, SIGHUP stays ignored.
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
-    # An interruption is the intended end of this command, at any time.
+    # Users end `openai-costs up` with Ctrl-C, so an interruption is no error and must not print a traceback.
     with suppress(KeyboardInterrupt):
         configuration = load()
         _stop_killed_predecessor(state_file_of(configuration.data_directory))

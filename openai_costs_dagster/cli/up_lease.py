@@ -1,6 +1,7 @@
 """The lease that allows one `openai-costs up` per database, from whichever machine and data directory.
 
-Two daemons on one database would start every run twice.
+Two daemons on one database would start every run twice. `up.py` refuses a second `up` in the same data directory before
+this lease is requested.
 """
 
 from __future__ import annotations

@@ -131,7 +131,9 @@ def _reject_excessive_size(text: str) -> None:
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=_FAST_LOADER)):
         line = event.start_mark.line + 1 if event.start_mark else 1
-        if number > 3 * _MAX_VALUES:  # A value has an event each for its key, its beginning and its end.
+        # The parser reports at most three events for each value: its key, its beginning and its end. The limit counts
+        # values, so three times as many events are allowed.
+        if number > 3 * _MAX_VALUES:
             raise YamlError(f"line {line}: {_TOO_MANY_VALUES}")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH + 1:

@@ -114,7 +114,8 @@ def store_user_costs(
 def store(connection: Connection, organization: str, shared: Mapping[dt.date, DayAllocation], now: dt.datetime) -> None:
     """Replace the allocated costs of some days in one transaction."""
     with connection.transaction(), connection.cursor() as cursor:
-        # Without the lock, two concurrent runs would both insert rows for the same day.
+        # Two concurrent runs that allocate the costs of one organization must wait for each other. Otherwise both runs
+        # would insert rows for the same day.
         transaction_lock(connection, organization, "allocation")
         cursor.execute(
             statement("allocations/delete_allocations"), {"organization": organization, "days": list(shared)}

@@ -200,7 +200,7 @@ def priced_days(connection: Connection, organization: str, days: DayRange) -> li
 
 
 def stored_days(connection: Connection, organization: str, last: dt.date) -> list[EvaluatedDay]:
-    """Return the stored days up to and including `last`, oldest first."""
+    """Return the total in US dollars of each UTC day with stored costs, oldest first, up to and including `last`."""
     with connection.cursor(row_factory=class_row(EvaluatedDay)) as cursor:
         return cursor.execute(
             statement("anomalies/stored_days"), {"organization": organization, "last": last}

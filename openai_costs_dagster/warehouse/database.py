@@ -56,7 +56,7 @@ class Database:
     """A PostgreSQL database with the schema `openai_costs`. Creating an instance opens no connection."""
 
     def __init__(self, url: str) -> None:
-        """Parse the URL. Raises `DatabaseRefused` if the URL is invalid."""
+        """Parse the database URL without connecting. Raises `DatabaseRefused` if the database URL is invalid."""
         self.address = Address(url)
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class Database:
 
     @property
     def safe_url(self) -> str:
-        """The URL without the password, for messages."""
+        """The database URL without the password, for messages and logs."""
         return self.address.safe
 
     @contextmanager

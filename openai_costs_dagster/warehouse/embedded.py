@@ -259,7 +259,9 @@ def _create(folder: Path, programs: Path) -> None:
     """Create an empty cluster. Its encoding, sort order and messages do not depend on the locale of this process."""
     if re.search(r"[\r\n]", str(folder)):
         raise RuntimeError("initdb takes no path with a line break: choose another data_directory")
-    if found := re.search(r'["$`\\\r\n]', str(programs)):  # initdb passes its own path through a shell.
+    # initdb starts `postgres` through a shell with the path of its folder in double quotes. The shell would interpret
+    # these characters, and initdb would fail.
+    if found := re.search(r'["$`\\\r\n]', str(programs)):
         raise RuntimeError(
             f"PostgreSQL's programs are installed in {str(programs)!r}, and initdb cannot run in a folder with "
             f"{found[0]!r} in its name: move the virtual environment, or set database.url"

@@ -89,7 +89,8 @@ def of_use(error: psycopg.Error, address: Address) -> errors.WarehouseError | No
     message = address.redacted(" ".join((error.diag.message_primary or str(error)).split()))
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError):  # A lost connection has no SQLSTATE.
         kind: type[errors.WarehouseError] | None = errors.DatabaseUnavailable
-    # psycopg refused a value before sending the statement.
+    # psycopg raises a `DataError` without SQLSTATE for a value that it cannot send. A retry with the same value would
+    # fail again, so the failure is permanent.
     elif error.sqlstate is None and isinstance(error, psycopg.DataError):
         kind = errors.DatabaseRefused
     else:

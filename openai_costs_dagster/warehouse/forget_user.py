@@ -87,7 +87,10 @@ class _Task:
         return names
 
     def verify(self) -> None:
-        """Search all texts again. Raises `NotForgotten` if a name or an address is found."""
+        """Search the stored responses and texts again.
+
+        Raises `NotForgotten` if a name or an email address of the person is still stored.
+        """
         with self._database.connect() as connection:
             pages = sum(directory.buckets_with(connection, one, self._remains) for one in self._organizations)
             columns = free_texts.columns_with(

@@ -43,5 +43,5 @@ def store(connection: Connection, organization: str, failure: OpenFailure) -> No
 
 
 def delete(connection: Connection, organization: str, kind: OpenFailureKind) -> None:
-    """Delete an open failure, which has recovered."""
+    """Delete the open failure of one kind of an organization, after the organization has recovered from the failure."""
     connection.execute(_DELETE, {"organization": organization, "kind": kind})

@@ -23,14 +23,14 @@ DIGESTS: Final = {
     2: "10e2409639b7a4cb",
     3: "fae7a720ebaa6b68",
 }
-"""By version, the first 16 digits of the digest of its views and grants."""
+"""The first 16 hexadecimal digits of the SHA-256 of the views and grants, by version of the views and grants."""
 
 CURRENT: Final = max(DIGESTS)
 
 
 @cache
 def digest() -> str:
-    """The first 16 digits of the SHA-256 of the views and grants as they are in this package."""
+    """The first 16 hexadecimal digits of the SHA-256 of the views and grants in this package."""
     return hashlib.sha256("\0".join((*views(), grants())).encode()).hexdigest()[:16]
 
 

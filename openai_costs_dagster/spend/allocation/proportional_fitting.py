@@ -20,7 +20,8 @@ from openai_costs_dagster.spend.allocation.rounding import from_units, scale_of,
 _MAX_ITERATIONS = 200
 # The difference between the sum of a column and its given sum at which the iteration stops, as a share of the total.
 _TOLERANCE = 1e-12
-# The weight of a cell without an estimate, as a share of the total, if the cells with an estimate cannot meet the sums.
+# If the cells with an estimate cannot add up to the given row and column sums, each cell without an estimate gets this
+# share of the total as its weight.
 _NO_EVIDENCE_WEIGHT = 1e-9
 # The smallest share of a row that a cell without an estimate may have. Smaller cells are dropped, because they would
 # only store tiny amounts.

@@ -1,7 +1,7 @@
 """The history of evaluated days: the spend, its noise and its level, without the influence of unusual days.
 
-Arrays that are read in windows begin with a window of empty rows. The window before day `row` therefore begins at index
-`row`.
+Arrays that are read in windows of W days begin with W empty rows, so the values of day `row` are at index `row` + W,
+and the window of the W days before this day begins at index `row`.
 """
 
 from __future__ import annotations
