@@ -128,7 +128,7 @@ def _day(where: str, text: str) -> dt.date:
         raise InputMistake(f"{where}: {text!r} is not a date; write it as 2026-11-20") from None
     # Some programs write an unlimited date as the year 9999. Adding a month to such a date would raise an error.
     if day.year == dt.MAXYEAR:
-        raise InputMistake(f"{where}: {text!r} is not a possible day of spend")
+        raise InputMistake(f"{where}: {text!r} is too late to be a day of spend; the last possible year is 9998")
     return day
 
 

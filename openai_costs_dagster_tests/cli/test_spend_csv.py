@@ -69,7 +69,7 @@ def test_date_years_away_from_the_others_is_rejected_with_its_line(
 
 
 def test_last_year_of_the_calendar_is_rejected_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(InputMistake, match=r"line 2: '9999-12-31' is not a possible day of spend"):
+    with pytest.raises(InputMistake, match=r"line 2: '9999-12-31' is too late to be a day of spend"):
         list(read_spend(_table(tmp_path, "9999-12-31,1")))
 
 
