@@ -1,4 +1,7 @@
-"""Findings of the detector, feedback on them, and the spend that the detector evaluates."""
+"""Reads and writes anomaly findings and users' feedback on findings, and reads the spend that the detector evaluates.
+
+A series is the daily spend of one project, model, service, API key or user, or of a combination of these.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,16 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.series_rows import series_row
 from openai_costs_dagster.warehouse.statements import statement
 
-# Python has no date that corresponds to `infinity` in PostgreSQL.
+# PostgreSQL has the date `infinity`, but Python's `date` cannot represent it. The latest Python date replaces it.
 FOREVER = dt.date.max
-"""The last day of a mute without an end date."""
+"""The last day of feedback that never expires, for example of a mute without an end date."""
 
 
 class SeriesSpend(NamedTuple):
-    """The spend of a series on one UTC day, in US dollars. An empty dimension covers all of its values."""
+    """The spend of one series (project, model, service, API key) on one UTC day, in US dollars.
+
+    An empty string in a field means all values of the field: with `model` empty, the series covers all models.
+    """
 
     usage_date: dt.date
     project: str
@@ -34,7 +40,10 @@ class SeriesSpend(NamedTuple):
 
 
 class SpendDetail(NamedTuple):
-    """One line item within the spend of a series on one UTC day, in US dollars. An unknown quantity is None."""
+    """The part of one line item in a series' spend on one UTC day, in US dollars.
+
+    `quantity` is None if OpenAI reported no quantity.
+    """
 
     usage_date: dt.date
     project: str
@@ -48,7 +57,7 @@ class SpendDetail(NamedTuple):
 
 
 class EvaluatedDay(NamedTuple):
-    """A stored UTC day of an organization with its total in US dollars."""
+    """A stored UTC day of an organization, with the day's total spend in US dollars."""
 
     usage_date: dt.date
     provisional: bool
@@ -57,7 +66,10 @@ class EvaluatedDay(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """A UTC day on which a series of spend, or a line item's unit price, was unusual. Amounts are US dollars."""
+    """A UTC day on which the spend of a series, or the unit price of a line item, was unusual.
+
+    Amounts are in US dollars. `lower` and `upper` limit the expected range, and `impact` is `actual` minus `expected`.
+    """
 
     usage_date: dt.date
     series: SeriesKey
@@ -73,9 +85,9 @@ class Finding:
     explanation: str
     worth_alerting: bool
     line_item: str | None = None
-    """The line item whose unit price changed; None for findings about spend."""
+    """The line item whose unit price changed; None if the finding is about an amount of spend."""
     muted: bool = False
-    """Whether a mute covers the series on the day of the finding."""
+    """Whether a user has muted alerts about this series for the day of the finding."""
 
     @property
     def organization(self) -> str:
@@ -88,21 +100,24 @@ class Finding:
         return self.series.level if self.line_item is None else PRICE_LEVEL
 
     def columns(self) -> dict[str, Any]:
-        """Return the finding as a mapping of column names to values. The series occupies several columns."""
+        """Return the values for a row of the table `anomaly_findings`, by column name.
+
+        The project, model and other dimensions of the series are separate columns.
+        """
         fields = {name: value for name, value in asdict(self).items() if name != "series"}
         return {"organization": self.series.organization, **self.series.columns(), **fields, "level": self.level}
 
     @property
     def has_daily_range(self) -> bool:
-        """Whether the amounts and the range of the finding belong to one day, not to a sum over several days."""
-        # The reason shows which test failed: "5 days" is a run of days, and intermittent series are tested by sums of
-        # several days.
+        """Whether the finding compares the amount of a single day, as opposed to a sum over several days."""
+        # `reason` names the detection rule. A reason such as "5 days" is the sum of that many days in a row, and the
+        # rule "intermittent" also compares sums of several days.
         return self.reason != "intermittent" and not self.reason.endswith(" days")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFinding(Finding):
-    """A finding with its id, its feedback, and the times of its detection and its alert."""
+    """A row of the table `anomaly_findings`: a finding with its id, its feedback, and when it was found and alerted."""
 
     anomaly_id: int
     project_name: str | None
@@ -111,11 +126,11 @@ class StoredFinding(Finding):
     alerted_at: dt.datetime | None
     feedback: str | None
     is_open: bool
-    """Whether the finding is large enough for an alert and has no feedback yet."""
+    """Whether the finding still needs a decision: it is large enough for an alert, not muted, and has no feedback."""
 
 
 class Feedback(NamedTuple):
-    """Feedback on a series, valid from `first_day` to `last_day`, both included."""
+    """A user's feedback on a series of spend. The feedback applies from `first_day` up to and including `last_day`."""
 
     kind: FeedbackKind
     series: SeriesKey
@@ -126,7 +141,10 @@ class Feedback(NamedTuple):
 
 
 class StoredFeedback(NamedTuple):
-    """Stored feedback and the finding that it refers to, valid from `first_day` to `last_day`, both included."""
+    """Stored feedback, with the id of the finding on which a user gave the feedback.
+
+    The feedback applies to the finding's series from `first_day` up to and including `last_day`.
+    """
 
     anomaly_id: int
     kind: FeedbackKind
@@ -150,12 +168,15 @@ class StoredFeedback(NamedTuple):
 
     @property
     def until(self) -> dt.date | None:
-        """The last valid day, or None if the feedback never expires."""
+        """The last day to which the feedback applies, or None if the feedback never expires."""
         return None if self.last_day == FOREVER else self.last_day
 
 
 def spend_of_series(connection: Connection, organization: str, days: DayRange) -> list[SeriesSpend]:
-    """Return the spend of a range of days at every monitored level."""
+    """Return the daily spend of every series that is monitored for anomalies, for a range of days.
+
+    The series are those of all projects, models, services and API keys, and of their monitored combinations.
+    """
     values = {"organization": organization, "first": days.first, "last": days.last}
     rows = connection.execute(statement("anomalies/spend_of_series"), values)
     return [SeriesSpend._make(row) for row in rows]
@@ -172,7 +193,10 @@ def spend_breakdown(
     api_key: str = "",
     user: str = "",
 ) -> list[SpendDetail]:
-    """Return the line items of a series on some days. For a user, these are billed and allocated costs."""
+    """Return the spend of one series on the given days, split by line item.
+
+    With `user`, returns the costs that OpenAI billed to the user or that were allocated to the user.
+    """
     values = {
         "organization": organization,
         "days": list(days),
@@ -188,13 +212,16 @@ def spend_breakdown(
 
 
 def spend_of_users(connection: Connection, organization: str, days: DayRange) -> list[tuple[dt.date, str, Decimal]]:
-    """Return day, user and spend in US dollars, for costs that were billed or allocated to a user."""
+    """Return one tuple (day, user id, US dollars) for each user and day with costs that were billed or allocated."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     return connection.execute(statement("anomalies/spend_of_users"), values).fetchall()
 
 
 def priced_days(connection: Connection, organization: str, days: DayRange) -> list[PricedDay]:
-    """Return the amount and the quantity of each line item on each day, for line items that have a billed quantity."""
+    """Return the billed amount and quantity of each line item on each day of a range, to compute unit prices.
+
+    Leaves out line items without a billed quantity and costs in currencies other than US dollars.
+    """
     values = {"organization": organization, "first": days.first, "last": days.last}
     return [PricedDay._make(row) for row in connection.execute(statement("anomalies/unit_prices"), values)]
 
@@ -217,10 +244,11 @@ def replace_findings(
     now: dt.datetime,
     users: bool = False,
 ) -> list[int]:
-    """Replace the findings of some days in one transaction and return their ids in the order of `found`.
+    """Replace the stored findings of the given days by `found` in one transaction.
 
-    A finding that is stored already keeps its id, its time of detection and its alert. `users` selects the findings
-    about users; otherwise all other findings are replaced. `trigger` is the trigger of the evaluating run.
+    Returns the ids of the findings in the order of `found`. A finding that was stored before keeps its id, and the
+    times at which it was found and alerted. With `users`, only findings about users are replaced; without `users`, all
+    other findings. `trigger` is the cause of the run that evaluated the days.
     """
     values = {"organization": organization, "now": now, "days": list(days), "trigger": trigger, "users": users}
     with connection.transaction(), connection.cursor() as cursor:
@@ -234,7 +262,10 @@ def replace_findings(
 
 
 def _returned_ids(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[int]:
-    """Return the ids of `executemany`, which yields one result per row and sends all rows in one pipeline."""
+    """Return the ids that the statements of an `executemany` call returned.
+
+    The cursor has one result for each executed statement, and `nextset` moves to the next result.
+    """
     ids = []
     while True:
         ids += [int(anomaly_id) for (anomaly_id,) in cursor.fetchall()]
@@ -251,9 +282,9 @@ def findings(
     anomaly_id: int | None = None,
     only_open: bool = False,
 ) -> list[StoredFinding]:
-    """Return stored findings, newest and largest first.
+    """Return the stored findings that match all arguments that are not None, newest day and largest impact first.
 
-    `only_open` excludes findings that are too small for an alert, muted, or have feedback.
+    With `only_open`, leaves out findings that are too small for an alert, that are muted, or that have feedback.
     """
     values = {
         "organization": organization,
@@ -267,7 +298,7 @@ def findings(
 
 
 def feedback(connection: Connection, organization: str) -> list[Feedback]:
-    """Return all feedback on findings of an organization, oldest first."""
+    """Return all feedback that users gave on findings of an organization, oldest feedback first."""
     with connection.cursor(row_factory=series_row(Feedback)) as cursor:
         return cursor.execute(statement("anomalies/feedback"), {"organization": organization}).fetchall()
 
@@ -275,22 +306,29 @@ def feedback(connection: Connection, organization: str) -> list[Feedback]:
 def store_feedback(
     connection: Connection, anomaly_id: int, *, kind: FeedbackKind, last_day: dt.date, reason: str, now: dt.datetime
 ) -> bool:
-    """Store feedback on the series of a finding, from its day to `last_day`. Return False if no such finding exists."""
+    """Store feedback on the series of the finding `anomaly_id`, and return False if this finding does not exist.
+
+    The feedback applies from the day of the finding up to and including `last_day`.
+    """
     values = {"anomaly_id": anomaly_id, "kind": kind, "last_day": last_day, "reason": reason, "now": now}
     return connection.execute(statement("anomalies/insert_feedback"), values).rowcount > 0
 
 
 def delete_feedback(connection: Connection, anomaly_id: int, *, kind: FeedbackKind) -> int:
-    """Delete the feedback of one kind that refers to a finding or covers it. Returns the number of deleted rows."""
+    """Delete all feedback of one kind that applies to the finding `anomaly_id`, and return the number of deleted rows.
+
+    This includes all mutes of the finding's series, and feedback on other findings of the series that covers its day.
+    """
     return connection.execute(statement("anomalies/delete_feedback"), {"anomaly_id": anomaly_id, "kind": kind}).rowcount
 
 
 def stored_feedback(
     connection: Connection, kind: FeedbackKind, organization: str | None = None, *, running_on: dt.date | None = None
 ) -> list[StoredFeedback]:
-    """Return feedback of one kind by organization, oldest first.
+    """Return the stored feedback of one kind, for example all mutes, ordered by organization and then oldest first.
 
-    With `running_on`, feedback that expired before that day is excluded.
+    With `organization`, returns only feedback of this organization. With `running_on`, leaves out feedback that expired
+    before this day.
     """
     values = {"kind": kind, "organization": organization, "running_on": running_on}
     with connection.cursor(row_factory=series_row(StoredFeedback)) as cursor:
@@ -298,12 +336,12 @@ def stored_feedback(
 
 
 def end_of_mute(today: dt.date, days: int | None) -> dt.date:
-    """Return the last day of a mute of `days` days that starts today, or `FOREVER` if `days` is None."""
+    """Return the last day of a mute that starts on `today` and lasts `days` days; `FOREVER` if `days` is None."""
     return FOREVER if days is None else today + (days - 1) * ONE_DAY
 
 
 class DirectoryName(NamedTuple):
-    """The current name of a project, user or API key. `kind` is ``project``, ``user`` or ``api_key``."""
+    """The current name of the project, user or API key with this id. `kind` is project, user or api_key."""
 
     kind: str
     id: str
@@ -311,11 +349,15 @@ class DirectoryName(NamedTuple):
 
 
 def key_owners(connection: Connection, organization: str) -> dict[str, str]:
-    """Return the owner of each API key, a user or a service account, by the id of the key."""
+    """Return the id of each API key's owner, which is a user or a service account, by the id of the API key."""
     return dict(connection.execute(statement("directory/key_owners"), {"organization": organization}).fetchall())
 
 
 def directory_names(connection: Connection, organization: str) -> list[DirectoryName]:
-    """Return the current names of projects, users and API keys. Keys named after an email address are excluded."""
+    """Return the current names of an organization's projects, users and API keys.
+
+    Leaves out API keys whose name contains an email address, because `openai-costs forget-user` could not delete the
+    address from every text that shows the name.
+    """
     rows = connection.execute(statement("directory/current_names"), {"organization": organization})
     return [DirectoryName._make(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Budgets by period, and the spend that counts against each budget."""
+"""Reads the spend that counts against each budget, and stores how much of a budget is spent in each period."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 ALLOCATED = frozenset({"user", "api_key"})
-"""The scopes that require allocated costs."""
+"""The scopes of budgets (user and API key) whose spend is read from allocated costs, not from billed costs."""
 
 _QUERIES = {
     "organization": "budgets/spend_of_organization",
@@ -24,9 +24,10 @@ _DELETE_OPENAI_BUDGETS = "delete from openai_costs.openai_budgets where organiza
 
 @dataclass(frozen=True)
 class BudgetState:
-    """A budget in one period, in US dollars. `complete_to` is the last complete day in `spent`.
+    """The evaluation of one budget in one period, for example a month. Amounts are in US dollars.
 
-    The forecast is None if no spend is stored.
+    `spent` is the spend of the period up to now. `complete_to` is the last day in `spent` whose costs were fetched
+    after the day had ended. `forecast` estimates the spend at the end of the period, and is None if no spend is stored.
     """
 
     budget: str
@@ -45,8 +46,12 @@ class BudgetState:
 def spend(
     connection: Connection, organization: str, scope: str, scope_id: str | None, days: DayRange
 ) -> dict[dt.date, Decimal]:
-    """Return the spend that counts against a budget, by day, in US dollars. Other currencies never count."""
-    # Project, model and service are columns of one view, and the other scopes need other tables.
+    """Return the daily spend that counts against a budget, in US dollars by day.
+
+    Costs in other currencies are left out, because amounts in different currencies cannot be added.
+    """
+    # One query serves the scopes project, model and service, which are columns of the same view. Each other scope has a
+    # query of its own.
     query = _QUERIES.get(scope, "budgets/spend_of_scope")
     values = {
         "organization": organization,
@@ -59,7 +64,7 @@ def spend(
 
 
 def store_states(connection: Connection, organization: str, states: Iterable[BudgetState], now: dt.datetime) -> None:
-    """Insert or update the states of budgets."""
+    """Store the evaluations of budgets. The evaluation of the same budget and period is replaced."""
     with connection.cursor() as cursor:
         cursor.executemany(
             statement("budgets/upsert_state"),
@@ -70,7 +75,7 @@ def store_states(connection: Connection, organization: str, states: Iterable[Bud
 def was_evaluated(
     connection: Connection, organization: str, budget: str, period_start: dt.date, amount_limit: Decimal
 ) -> bool:
-    """Return whether a budget of this amount was evaluated in this period or the previous one."""
+    """Return whether the budget was already evaluated with the same limit, in this period or the previous period."""
     values = {
         "organization": organization,
         "budget": budget,
@@ -82,7 +87,10 @@ def was_evaluated(
 
 
 def delete_unconfigured(connection: Connection, organization: str, budgets: Iterable[str]) -> None:
-    """Delete the states of budgets that are not configured any more."""
+    """Delete the stored evaluations of all budgets of an organization that are not listed in `budgets`.
+
+    Such budgets were removed from the configuration.
+    """
     values = {"organization": organization, "budgets": list(budgets)}
     connection.execute(statement("budgets/delete_unconfigured"), values)
 
@@ -90,7 +98,10 @@ def delete_unconfigured(connection: Connection, organization: str, budgets: Iter
 def store_openai_budgets(
     connection: Connection, organization: str, limits: Iterable[tuple[Decimal, bool]], now: dt.datetime
 ) -> None:
-    """Replace the limits of an organization at OpenAI: US dollars per month, and whether the limit is hard."""
+    """Replace the stored spend limits that are set for an organization at OpenAI.
+
+    Each limit is a tuple: US dollars per month, and whether OpenAI refuses requests above the limit.
+    """
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(_DELETE_OPENAI_BUDGETS, {"organization": organization})
         cursor.executemany(
@@ -103,5 +114,8 @@ def store_openai_budgets(
 
 
 def openai_budgets(connection: Connection, organization: str) -> list[tuple[Decimal, bool]]:
-    """Return the stored limits of an organization at OpenAI: US dollars per month, and whether the limit is hard."""
+    """Return the stored spend limits that are set for an organization at OpenAI.
+
+    Each limit is a tuple: US dollars per month, and whether OpenAI refuses requests above the limit.
+    """
     return connection.execute(statement("budgets/openai_budgets"), {"organization": organization}).fetchall()

@@ -8,9 +8,9 @@ WarehouseError
 ├── DatabaseTooOld        permanent: the server is older than PostgreSQL 15
 ├── SchemaNewer           permanent: a newer release has migrated the schema
 ├── SharedOrganization    permanent: two configured names belong to one OpenAI organization
-├── OrganizationChanged   permanent: the key of a name belongs to another OpenAI organization than before
-├── ReaderRefused         permanent: a role cannot become a reader, because of its name or its privileges
-├── ValueRefused          permanent: PostgreSQL cannot store a value; nothing of its window was stored
+├── OrganizationChanged   permanent: an admin key belongs to another OpenAI organization than before
+├── ReaderRefused         permanent: a database role cannot get read access, because of its name or privileges
+├── ValueRefused          permanent: PostgreSQL cannot store a value; the transaction was rolled back
 ├── NotForgotten          permanent: a person's name or address is still stored after openai-costs forget-user
 ├── LoadMismatch          transient: stored and fetched rows differ; nothing was stored
 └── LeaseLost             transient: another process may hold the organization's lock by now; nothing was stored

@@ -1,4 +1,4 @@
-"""Deletion of the names and email addresses of a user in all tables, followed by a check that none is left."""
+"""Deletes the names and email addresses of one user from all tables, and then checks that none of them is left."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from openai_costs_dagster.warehouse import directory, errors, free_texts, lock
 from openai_costs_dagster.warehouse import organizations as warehouse_organizations
 from openai_costs_dagster.warehouse.database import Database
 
-_MOST_PASSES = 5  # If a pass over the raw responses finds further addresses of the user, another pass follows.
+# A pass over the raw responses may find further email addresses of the user, which need another pass. The limit keeps
+# the passes from going on without end; `verify` finds an address that is left.
+_MOST_PASSES = 5
 
 
 class Forgotten(NamedTuple):
-    """The number of changed names, raw responses and other texts."""
+    """The result of `forget_user`: the numbers of deleted names, of edited raw responses and of other edited texts."""
 
     names: int
     pages: int
@@ -29,11 +31,12 @@ class Forgotten(NamedTuple):
 
 
 def forget_user(database: Database, user_id: str, now: dt.datetime, on_wait: Callable[[str], None]) -> Forgotten:
-    """Delete the names and email addresses of a user in all organizations. Amounts stay.
+    """Delete the names and email addresses of a user in all organizations. The user's costs stay stored.
 
-    The user is recorded as forgotten first, so that later synchronizations store no names. Then each organization is
-    edited under its lock. The names are deleted last, because an interrupted run needs the addresses when it is
-    repeated. Raises `NotForgotten` if a name or an address is left, or another `WarehouseError`.
+    First records the user as forgotten, so that later synchronizations store no name of the user. Then edits the raw
+    responses and other texts of each organization. Deletes the stored names last, because a repeated call after an
+    interruption needs the names to search for. Raises `NotForgotten` if a name or an email address is still found at
+    the end, or another `WarehouseError` if the database fails.
     """
     with database.connect() as connection:
         directory.record_forgotten_user(connection, user_id, now)
@@ -51,7 +54,10 @@ def forget_user(database: Database, user_id: str, now: dt.datetime, on_wait: Cal
 
 
 class _Task:
-    """The edits of all organizations. `person` collects further addresses that are found during the edits."""
+    """One call of `forget_user`, with the edits of all organizations.
+
+    `person` holds the names and email addresses to remove. Email addresses found during the edits are added to it.
+    """
 
     def __init__(
         self, database: Database, person: Person, organizations: list[str], on_wait: Callable[[str], None]
@@ -62,12 +68,16 @@ class _Task:
         self.person = person
 
     def edit_pages(self) -> int:
-        """Edit the raw responses of all organizations. Returns the number of changed responses."""
+        """Remove the user's names and addresses from the raw responses of all organizations.
+
+        Returns the number of changed responses.
+        """
         pages = 0
         for _ in range(_MOST_PASSES):
             before = self.person
             for organization in self._organizations:
-                # A synchronization at the same time could store the names again, so each organization is locked.
+                # Without the lock, a synchronization that started before the user was recorded as forgotten could store
+                # the user's names again.
                 with lock.organization_lock(
                     self._database, organization, purpose="forget-user", on_wait=self._on_wait
                 ) as connection:
@@ -77,7 +87,7 @@ class _Task:
         return pages
 
     def delete_names(self) -> int:
-        """Delete the names in all organizations. Returns their number."""
+        """Delete the user's stored names in all organizations, and return the number of deleted names."""
         names = 0
         for organization in self._organizations:
             with lock.organization_lock(
@@ -104,7 +114,8 @@ class _Task:
             )
 
     def _edit(self, raw: bytes) -> bytes:
-        # `surrogateescape` returns bytes that are not UTF-8 unchanged.
+        # A raw response may contain bytes that are not valid UTF-8. With `surrogateescape`, decoding and encoding leave
+        # these bytes unchanged.
         edited = forget(raw.decode("utf-8", "surrogateescape"), self.person)
         if edited.addresses - self.person.addresses:
             self.person = self.person.with_addresses(edited.addresses)

@@ -1,4 +1,8 @@
-"""Columns with messages and other free text, which may contain names of people, in all tables including Dagster's."""
+"""Searches and edits the columns with free text, such as error messages, which may contain names of people.
+
+The columns belong to the tables of this package and to Dagster's own tables. `openai-costs forget-user` removes the
+names of a user from them.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +31,9 @@ COLUMNS = (
     ("sensor_ticks", "last_error"),
     ("open_failures", "message"),
 )
-"""Pairs of table and column that contain free text.
+"""The columns of this package's tables that contain free text, as pairs of table and column.
 
-All other text columns of `schema.py` hold identifiers or fixed words.
+All other text columns in `schema.py` contain identifiers or fixed words, which cannot contain the name of a person.
 """
 
 _DAGSTER = "openai_costs_dagster"
@@ -37,7 +41,7 @@ _TYPES = {"facts": "jsonb"}
 
 
 class TextColumn(NamedTuple):
-    """A column with text."""
+    """A column of a database table that contains free text."""
 
     schema: str
     table: str
@@ -52,18 +56,21 @@ class TextColumn(NamedTuple):
         }
 
     def texts(self, connection: Connection, words: Iterable[str], *, lock: bool) -> Iterator[tuple[str, str]]:
-        """Yield the row id (`ctid`) and the text of each row that contains one of the words, ignoring case."""
+        """Yield the row id (`ctid`) and the text of each row whose text contains one of `words`, ignoring case.
+
+        With `lock`, the rows are locked until the transaction ends, so that the row ids stay valid.
+        """
         query = sql.SQL(
-            # Tables of Dagster have different primary keys, and `ctid` identifies a row in all of them until the row is
-            # updated. The lock prevents such an update.
+            # Dagster's tables have different primary keys. PostgreSQL's `ctid` identifies a row in any table, but it
+            # changes when the row is updated. The lock prevents an update by another transaction.
             "select ctid::text, {column}::text from {table} where {column}::text ilike any (%(patterns)s) {lock}"
         ).format(lock=sql.SQL("for update" if lock else ""), **self._names)
-        # PostgreSQL preselects the texts, because the search for names and addresses in Python is slow.
+        # PostgreSQL selects the texts that contain a word, because loading and searching all texts in Python is slow.
         patterns = [f"%{_literal(word)}%" for word in words]
         yield from connection.execute(query, {"patterns": patterns}).fetchall()
 
     def replace(self, connection: Connection, row: str, text: str) -> None:
-        """Update the text of a locked row."""
+        """Replace the text in the row with the row id `row`. The row must have been locked by `texts`."""
         query = sql.SQL("update {table} set {column} = %(text)s::{type} where ctid = %(row)s::tid").format(
             **self._names
         )
@@ -71,7 +78,10 @@ class TextColumn(NamedTuple):
 
 
 def edit(connection: Connection, words: Iterable[str], edited: Callable[[str], str]) -> int:
-    """Apply `edited` to all texts that contain one of the words. Returns the number of changed texts."""
+    """Replace each free text that contains one of `words` by the result of `edited`, in one transaction.
+
+    Returns the number of texts that have changed.
+    """
     words, changed = list(words), 0
     with connection.transaction():
         for column in _text_columns(connection):
@@ -84,7 +94,10 @@ def edit(connection: Connection, words: Iterable[str], edited: Callable[[str], s
 
 
 def columns_with(connection: Connection, words: Iterable[str], is_found: Callable[[str], bool]) -> list[str]:
-    """Return the columns in which a text contains one of the words and `is_found` is true for the text."""
+    """Return the names of the columns with at least one text that contains one of `words` and satisfies `is_found`.
+
+    A name has the form `schema.table.column`.
+    """
     words = list(words)
     return [
         f"{column.schema}.{column.table}.{column.column}"
@@ -100,5 +113,5 @@ def _text_columns(connection: Connection) -> list[TextColumn]:
 
 
 def _literal(word: str) -> str:
-    """Escape a word for LIKE."""
+    r"""Escape the characters `\`, `%` and `_` of a word, which have a special meaning in a LIKE pattern."""
     return word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

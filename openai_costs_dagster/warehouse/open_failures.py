@@ -1,4 +1,7 @@
-"""Open failures of organizations. A failure alerts once, and once more when it has recovered."""
+"""Reads and writes the table `open_failures`: the failures of organizations that have not recovered yet.
+
+An open failure sends one alert, and another alert when the organization has recovered.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ _DELETE = "delete from openai_costs.open_failures where organization = %(organiz
 
 @dataclass(frozen=True)
 class OpenFailure:
-    """A failure since `opened_at`. `announced_at` is the time of its alert, or None before the alert.
+    """A failure of an organization that has lasted since `opened_at`.
 
-    `kind` is ``sync`` or ``late_days``. `days` are the failed UTC days, oldest first.
+    `kind` is ``sync`` (the synchronization of costs failed) or ``late_days`` (costs are older than expected). `days`
+    are the failed UTC days, oldest first. `announced_at` is the time of the alert about the failure, or None before it.
     """
 
     kind: OpenFailureKind
@@ -31,14 +35,17 @@ class OpenFailure:
 
 
 def find(connection: Connection, organization: str, kind: OpenFailureKind) -> OpenFailure | None:
-    """Return an open failure, locked until the transaction ends, or None."""
+    """Return an organization's open failure of one kind, or None if no failure is open.
+
+    The row is locked until the transaction ends, so that two runs do not send the same alert.
+    """
     values = {"organization": organization, "kind": kind}
     with connection.cursor(row_factory=class_row(OpenFailure)) as cursor:
         return cursor.execute(statement("alerts/open_failure"), values).fetchone()
 
 
 def store(connection: Connection, organization: str, failure: OpenFailure) -> None:
-    """Insert or update an open failure."""
+    """Store an open failure of an organization. Replaces the stored failure of the same kind."""
     connection.execute(statement("alerts/upsert_open_failure"), {"organization": organization, **asdict(failure)})
 
 

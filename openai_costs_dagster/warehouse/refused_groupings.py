@@ -1,4 +1,4 @@
-"""Groupings that the API refused for some days, stored so that the next run does not request them again."""
+"""Stores the groupings of costs that OpenAI's API refused, so that the next run does not request them again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ values (%(organization)s, %(grouping)s, %(first_day)s, %(last_day)s, %(observed_
 
 
 def stored_refusals(connection: Connection, organization: str) -> list[RefusedGrouping]:
-    """Return the refused groupings of an organization."""
+    """Return the groupings that OpenAI refused for an organization, each with the range of refused days."""
     rows = connection.execute(statement("costs/refused_groupings"), {"organization": organization})
     return [RefusedGrouping(parse_grouping(name), first, last, observed) for name, first, last, observed in rows]
 
@@ -27,7 +27,10 @@ def stored_refusals(connection: Connection, organization: str) -> list[RefusedGr
 def replace_refusals(
     connection: Connection, organization: str, groupings: Iterable[Grouping], known: Iterable[RefusedGrouping]
 ) -> None:
-    """Replace the stored refusals of some groupings of an organization."""
+    """Delete an organization's stored refusals of `groupings`, and store the refusals in `known` instead.
+
+    Refusals of other groupings stay, because another query may have stored them.
+    """
     values = {"organization": organization, "groupings": list(map(grouping_name, groupings))}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(_DELETE, values)

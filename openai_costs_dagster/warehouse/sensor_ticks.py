@@ -1,6 +1,7 @@
-"""Ticks of sensors, dead runs and heartbeats of each code location.
+"""Stores ticks of Dagster sensors, runs whose process died, and heartbeats of each Dagster code location.
 
-The sensors write these rows, and `openai-costs status` reads them without importing Dagster. Times are UTC.
+Dagster sensors write these rows to tables of this package, so that the command `openai-costs status` can read the rows
+without importing Dagster. Times are in UTC.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
 RETENTION = dt.timedelta(days=30)
-"""The age at which the next tick of any sensor deletes a row."""
+"""The age from which rows of sensor ticks, dead runs and heartbeats are deleted."""
 # Rows of a renamed code location or of a former host are never updated again, so they are deleted by age.
 _DELETE_OLD = (
     "delete from openai_costs.sensor_ticks where last_tick_at < %(before)s",
@@ -25,7 +26,7 @@ _NEWEST_TICK = "select max(last_tick_at) from openai_costs.sensor_ticks where lo
 
 
 class Sensor(NamedTuple):
-    """A sensor of a code location, and the machine or container that its code server runs on."""
+    """A Dagster sensor of a code location on one host. `host` is the machine or container of the code server."""
 
     location: str
     host: str
@@ -34,7 +35,10 @@ class Sensor(NamedTuple):
 
 @dataclass(frozen=True)
 class SensorTick:
-    """The last completed tick of a sensor. `last_error` is null if the last tick succeeded."""
+    """The last completed tick (evaluation) of a Dagster sensor.
+
+    `last_error` is the error of the latest tick, or None if the latest tick succeeded.
+    """
 
     location: str
     host: str
@@ -47,7 +51,10 @@ class SensorTick:
 
 @dataclass(frozen=True)
 class DeadRun:
-    """A run whose process died. `organization` is null for assets that all organizations share."""
+    """A Dagster run whose process died.
+
+    `organization` is None if the run materialized assets that are not specific to one organization.
+    """
 
     run_id: str
     organization: str | None
@@ -58,7 +65,11 @@ class DeadRun:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """The latest heartbeat of a code location. `day` is the reported UTC day, which was synchronized completely."""
+    """The latest heartbeat of a Dagster code location: a request to an external monitor that reports a complete day.
+
+    `day` is the reported UTC day, whose costs were synchronized after the day had ended. `delivered_at` is None until
+    the monitor accepts the heartbeat.
+    """
 
     location: str
     address: str
@@ -70,36 +81,36 @@ class Heartbeat:
 
 
 def record_tick(connection: Connection, tick: SensorTick) -> None:
-    """Store a completed tick."""
+    """Store the latest tick of a sensor that completed without an error, and replace the sensor's earlier tick."""
     connection.execute(
         statement("dagster/upsert_sensor_tick"), {**asdict(tick), "organizations": list(tick.organizations)}
     )
 
 
 def record_error(connection: Connection, sensor: Sensor, error: str) -> None:
-    """Store the error of a failed tick. The time of the last completed tick stays."""
+    """Store the error of a sensor's failed tick. The stored time of the last completed tick stays unchanged."""
     connection.execute(statement("dagster/record_sensor_error"), {**sensor._asdict(), "last_error": error})
 
 
 def all_ticks(connection: Connection) -> list[SensorTick]:
-    """Return the latest tick of every sensor in every code location, newest first within a sensor."""
+    """Return the latest tick of every sensor on every host. The ticks of one sensor are ordered newest first."""
     return [SensorTick(*row) for row in connection.execute(statement("dagster/sensor_ticks"))]
 
 
 def last_tick_at(connection: Connection, location: str, sensor: str) -> dt.datetime | None:
-    """Return the time of the last completed tick of a sensor on any host, or None."""
+    """Return the time of a sensor's last completed tick on any host, or None if no tick has completed."""
     row = connection.execute(statement("dagster/last_sensor_tick"), {"location": location, "sensor": sensor}).fetchone()
     return row[0] if row else None
 
 
 def newest_tick_at(connection: Connection, locations: Sequence[str]) -> dt.datetime | None:
-    """Return the time of the last completed tick of any sensor in these code locations, or None."""
+    """Return the time of the last completed tick of any sensor in `locations`, or None if no tick has completed."""
     row = connection.execute(_NEWEST_TICK, {"locations": list(locations)}).fetchone()
     return row[0] if row else None
 
 
 def record_dead_run(connection: Connection, run: DeadRun) -> bool:
-    """Store a run whose process died. Returns whether the run is new."""
+    """Store a Dagster run whose process died. Return False if the run is already stored."""
     return connection.execute(statement("dagster/insert_dead_run"), asdict(run)).rowcount > 0
 
 
@@ -111,9 +122,10 @@ def dead_runs(connection: Connection, since: dt.datetime) -> list[DeadRun]:
 def claim_heartbeat(
     connection: Connection, location: str, address: str, day: dt.date, now: dt.datetime, leased_to: dt.datetime
 ) -> int | None:
-    """Claim the next attempt to send the heartbeat of a day and return the number of the attempt.
+    """Reserve the next attempt to send the heartbeat of a day for this process, and return the attempt's number.
 
-    Returns None if the heartbeat was delivered, is not due yet, or is being sent by another process.
+    Returns None if the heartbeat was already delivered, if the next attempt is not due yet, or if another process is
+    sending the heartbeat. Until `leased_to`, no other process can reserve an attempt.
     """
     values = {"location": location, "address": address, "day": day, "now": now, "leased_to": leased_to}
     row = connection.execute(statement("alerts/claim_heartbeat"), values).fetchone()
@@ -130,7 +142,11 @@ def record_heartbeat(
     delivered_at: dt.datetime | None,
     error: str | None,
 ) -> None:
-    """Store the result of an attempt."""
+    """Store the result of an attempt to send a heartbeat.
+
+    After a delivery, `delivered_at` is the time of the delivery. After a failure, `error` is the reason and `due_at`
+    the time of the next attempt.
+    """
     values = {
         "location": location,
         "address": address,
@@ -143,7 +159,7 @@ def record_heartbeat(
 
 
 def heartbeat(connection: Connection, location: str, address: str) -> Heartbeat | None:
-    """Return the latest heartbeat of a code location to an address, or None."""
+    """Return the latest heartbeat that a code location sent to `address`, or None if it has sent none."""
     values = {"location": location, "address": address}
     row = connection.execute(statement("alerts/heartbeat"), values).fetchone()
     return Heartbeat(location, address, *row) if row else None
@@ -155,13 +171,13 @@ def heartbeats(connection: Connection) -> list[Heartbeat]:
 
 
 def unread_organizations(connection: Connection, organizations: Collection[str], day: dt.date) -> list[str]:
-    """Return the organizations for which a UTC day was not fetched after its end."""
+    """Return the organizations for which the costs of `day` are missing or were fetched before the day had ended."""
     values = {"organizations": list(organizations), "day": day}
     return [name for (name,) in connection.execute(statement("organizations/without_day"), values)]
 
 
 def delete_old(connection: Connection, now: dt.datetime) -> None:
-    """Delete rows that are older than `RETENTION`."""
+    """Delete sensor ticks, dead runs and heartbeats that are older than `RETENTION`."""
     values = {"before": now - RETENTION}
     for query in _DELETE_OLD:
         connection.execute(query, values)

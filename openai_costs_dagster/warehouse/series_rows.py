@@ -1,4 +1,4 @@
-"""Rows of tables that hold a series of spend in several columns, read as records with a `SeriesKey`."""
+"""Reads table rows that describe a series of spend by several columns (project, model and so on) as one `SeriesKey`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ Record = TypeVar("Record")
 
 
 def series_row(record: Callable[..., Record]) -> BaseRowFactory[Record]:
-    """Return a row factory for queries that select `organization`, all `SERIES_COLUMNS` and the other fields."""
+    """Return a psycopg row factory that calls `record` with a `SeriesKey` as `series`, and the other columns by name.
+
+    The query must select the column `organization` and all `SERIES_COLUMNS`, from which the `SeriesKey` is built.
+    """
 
     def factory(cursor: Any) -> RowMaker[Record]:
         names = [column.name for column in cursor.description or ()]

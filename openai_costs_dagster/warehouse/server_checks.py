@@ -1,4 +1,4 @@
-"""Checks of the server, the database and the privileges, which run before the first write."""
+"""Checks the PostgreSQL server, the database and the user's privileges before anything is written."""
 
 from __future__ import annotations
 
@@ -12,27 +12,31 @@ from openai_costs_dagster.warehouse import errors, failures
 from openai_costs_dagster.warehouse.statements import statement
 
 OLDEST_SERVER = 15
-_ROUNDS = 4  # Poolers assign idle servers round robin, or the most recently used server first. Four rounds detect both.
+# A connection pooler assigns its server sessions in turn, or the most recently used session first. Queries over two
+# connections reveal both kinds of poolers within four rounds.
+_ROUNDS = 4
 
 Connection = psycopg.Connection[TupleRow]
 
 
 def check_server(connection: Connection, another: Callable[[], AbstractContextManager[Connection]], safe: str) -> None:
-    """Check version, encoding and sessions. No setting is changed, because a pooler may share the session.
+    """Check the server's version, the encoding of the database, and whether a pooler shares sessions between clients.
 
-    `another` opens a second connection to the same address. `safe` is the address without its password, for messages.
-    Raises `DatabaseTooOld` or `DatabaseRefused`.
+    Changes no setting of the session, because another client of a pooler could get the same session. `another` opens a
+    second connection to the same address. `safe` is the address without its password, for messages. Raises
+    `DatabaseTooOld` for the version and `DatabaseRefused` for the encoding and the pooler.
     """
     version = connection.info.server_version // 10_000
     if version < OLDEST_SERVER:
         raise errors.DatabaseTooOld(f"PostgreSQL {version} is too old: {OLDEST_SERVER} or newer is needed")
     encoding, database = connection.info.parameter_status("server_encoding"), connection.info.dbname
-    # Another encoding cannot store all characters of the names that the API returns.
+    # OpenAI's API returns names with any Unicode characters, and only UTF-8 can store all of them.
     if encoding != "UTF8":
         raise errors.DatabaseRefused(
             f"{safe}: the database {database} has the encoding {encoding}; {failures.ENCODING_REMEDY}"
         )
-    # A pooler reports a process id of its own, so a connection without a pooler needs no second connection.
+    # If the process id from the protocol equals the result of `pg_backend_pid()`, the client is connected to the server
+    # directly. A pooler reports another process id, and only then a second connection is needed for the check.
     if _backend(connection) != connection.info.backend_pid and _shares_sessions(connection, another):
         raise errors.DatabaseRefused(
             f"{safe}: a connection pooler such as PgBouncer shares sessions between its clients there, and locks and "
@@ -41,7 +45,7 @@ def check_server(connection: Connection, another: Callable[[], AbstractContextMa
 
 
 def check_privileges(connection: Connection, safe: str) -> None:
-    """Check the privileges for preparing the database and for loading. Raises `DatabaseRefused`."""
+    """Check that this user may create the schema and store rows. Raises `DatabaseRefused` if not."""
     user, database, is_standby, is_read_only, may_make_temporary, may_create = (
         connection.execute(statement("session/privileges")).fetchone() or (None,) * 6
     )
@@ -65,7 +69,10 @@ def check_privileges(connection: Connection, safe: str) -> None:
 
 
 def _shares_sessions(first: Connection, another: Callable[[], AbstractContextManager[Connection]]) -> bool:
-    """Return whether two open connections share a server process, or one connection uses several processes."""
+    """Return whether a connection pooler shares sessions between its clients.
+
+    This is so if two open connections use the same server process, or if one connection uses several server processes.
+    """
     with another() as second:
         backends: tuple[set[int], set[int]] = (set(), set())
         for _ in range(_ROUNDS):
@@ -76,7 +83,7 @@ def _shares_sessions(first: Connection, another: Callable[[], AbstractContextMan
 
 def _backend(connection: Connection) -> int:
     cursor = connection.execute(statement("session/backend_pid"))
-    # The SQL file contains two statements, and the result of the first, `set local`, is skipped.
+    # The SQL file contains two statements. `nextset` skips the empty result of the first statement, `set local`.
     cursor.nextset()
     row = cursor.fetchone()
     return int(row[0]) if row else 0

@@ -1,6 +1,7 @@
-"""Access to the SQL files of this package. Their parameters have psycopg's named form, ``%(name)s``.
+"""Reads the SQL files of the package `warehouse`. Parameters in SQL files have psycopg's named form, ``%(name)s``.
 
-Statements of one or two lines are constants of the module that executes them; longer ones are files in `queries/`.
+An SQL statement of one or two lines is a constant of the Python module that executes it. A longer statement is a file
+in `queries/`.
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ def statement(name: str) -> str:
 
 @cache
 def views() -> tuple[str, ...]:
-    """Return the statements of ``views/*.sql``, each a `create or replace view`, in the order of the file numbers."""
+    """Return the `create or replace view` statement of each file in ``views/``, in the order of the file numbers.
+
+    The order matters, because a view can only select from views that were created before.
+    """
     texts = (file.read_text(encoding="utf-8") for file in _view_files())
     return tuple(text.replace("/*usage columns*/", _usage_columns()) for text in texts)
 
 
 def view_names() -> tuple[str, ...]:
-    """Return the names of the views in the same order. A name is the file name without its number."""
+    """Return the names of the views in the order of the numbers of their files in ``views/``.
+
+    The name of a view is its file name without the number and without ``.sql``.
+    """
     return tuple(file.name.removesuffix(".sql").partition("_")[2] for file in _view_files())
 
 
@@ -38,7 +45,7 @@ def _view_files() -> list[Traversable]:
 
 
 def _usage_columns() -> str:
-    """Return the select list of the view `daily_usage`, with the columns of `usage_records.COLUMNS` in their order."""
+    """Return the SQL that selects the columns of `usage_records.COLUMNS` in the view `daily_usage`, in this order."""
     return ",\n    ".join(_usage_column(name) for name in COLUMNS)
 
 
