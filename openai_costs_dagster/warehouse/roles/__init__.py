@@ -1,4 +1,4 @@
-"""Database roles with minimal privileges: the script that creates the roles, and their grants."""
+"""Creates SQL scripts for database roles with minimal privileges: a script that creates the roles, and their grants."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _PACKAGE = resources.files("openai_costs_dagster.warehouse.roles")
 
 
 def script(*, by_organization: bool, dedicated_database: bool = False) -> str:
-    """Return the SQL script for an administrator, one transaction.
+    """Return the SQL script with which a database administrator creates the roles. The script is one transaction.
 
-    With `by_organization`, readers see only the organizations that are granted to them. With `dedicated_database`, all
-    other roles lose the right to create temporary tables and large objects in the database.
+    With `by_organization`, readers see only the rows of the organizations that are granted to them. With
+    `dedicated_database`, all roles except those of openai-costs lose the right to create temporary tables and large
+    objects in the database.
     """
     parts = ["begin;", _text("roles")]
     if by_organization:
@@ -29,11 +30,13 @@ def script(*, by_organization: bool, dedicated_database: bool = False) -> str:
 
 
 def reader_script(name: str, organizations: Sequence[str]) -> str:
-    """Return the SQL script that creates a reader, one transaction.
+    """Return the SQL script that creates the reader `name`, a database role that may only read the views.
 
-    `organizations` are the names whose rows the reader sees, if readers are restricted to their organizations.
+    The script is one transaction. If the database restricts readers to organizations, the reader sees only the rows of
+    `organizations`.
     """
-    # The name is inserted last, because a name may contain the text of the other placeholder.
+    # The reader's name may contain the text of the placeholder of organizations. The name is therefore inserted last,
+    # so that nothing in the name is replaced.
     text = _text("reader").replace("/*organizations*/", f"array[{', '.join(map(_literal, organizations))}]::text[]")
     text = text.replace("/*reader*/", _literal(name), 1)
     return "\n".join(["begin;", text, grants(), _text("limits"), "commit;"])
@@ -41,16 +44,19 @@ def reader_script(name: str, organizations: Sequence[str]) -> str:
 
 @cache
 def grants() -> str:
-    """Return SQL that grants the roles, if they exist, their privileges on the tables and views of this release."""
+    """Return SQL that grants privileges on the tables and views of this release to the roles of `script`.
+
+    The SQL skips roles that do not exist in the database.
+    """
     tables = (table.name for table in metadata.tables.values())
     return _text("grants").replace("/*tables*/", _quoted(tables)).replace("/*views*/", _quoted(view_names()))
 
 
 def dagster_grants() -> str:
-    """Return SQL that grants the roles, if they exist, their privileges on Dagster's tables.
+    """Return SQL that grants privileges on Dagster's tables to the roles of `script`.
 
-    Unlike `grants`, it runs with every `prepare`. It locks no table or view that readers use, so that an open
-    transaction of a reader cannot block it.
+    The SQL skips roles that do not exist in the database. `openai-costs prepare` runs this SQL each time, so the SQL
+    must not wait for long transactions of readers: it locks no table or view that readers use.
     """
     return _text("dagster_grants")
 
@@ -60,8 +66,12 @@ def _text(name: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """Return a string literal for a script between `$$`, which two dollar signs in the text would end."""
-    # SQL joins literals that are separated by a line break.
+    """Return a text as an SQL string literal that can stand in a script quoted by `$$`.
+
+    Two dollar signs in a row would end the quoted script, so the literal never contains them.
+    """
+    # SQL joins two string literals that only a line break separates. Each dollar sign therefore ends one literal, and
+    # the next literal starts on a new line.
     return sql.Literal(text).as_string().replace("$", "$'\n'")
 
 
