@@ -1,4 +1,4 @@
-"""Storage of allocated costs, and of the totals per user that the allocation uses."""
+"""Stores costs that are allocated to users and API keys, and OpenAI's totals per user, which the allocation uses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ values (%(organization)s, %(usage_date)s, %(now)s)
 
 
 class SyncedDay(NamedTuple):
-    """A stored day of costs with its sync window and grouping."""
+    """A UTC day with stored costs, and how its costs were fetched.
+
+    `sync_window_id` is the row in the table `sync_windows` of the fetch. `reconciled` is whether the cost rows add up
+    to OpenAI's total without grouping; None if that total is unknown.
+    """
 
     usage_date: dt.date
     sync_window_id: int
@@ -33,7 +37,10 @@ class SyncedDay(NamedTuple):
 
 
 class DayAllocation(NamedTuple):
-    """The allocated costs of a day. The sums add absolute amounts in US dollars, so that credits hide nothing."""
+    """The allocated cost rows of one day, and their sums in US dollars.
+
+    The sums add absolute amounts, because a credit would otherwise cancel out an equally large cost.
+    """
 
     sync_window_id: int
     shares: list[AllocatedCost]
@@ -41,13 +48,16 @@ class DayAllocation(NamedTuple):
     to_users_usd: Decimal
     to_keys_usd: Decimal
     unsplit_line_items: list[str | None]
-    """Line items that allocation does not split by user totals; see `LARGEST_UNEXPLAINED_SPLIT`."""
+    """The line items whose costs could not be split by the totals of users, because too much of them is unexplained.
+
+    The constant `LARGEST_UNEXPLAINED_SPLIT` is the limit.
+    """
 
 
 class AllocationCoverage(NamedTuple):
-    """The spend of some days, and the parts allocated to users and API keys, in US dollars.
+    """The allocated spend of a range of days in US dollars, and the parts that are allocated to users and to API keys.
 
-    All fields are None if no day is stored.
+    All fields are None if no allocation is stored for any of the days.
     """
 
     gross_usd: Decimal | None
@@ -56,13 +66,13 @@ class AllocationCoverage(NamedTuple):
 
 
 def synced_days(connection: Connection, organization: str, days: Iterable[dt.date]) -> list[SyncedDay]:
-    """Return the stored days among `days`, oldest first."""
+    """Return those of `days` for which costs are stored, oldest first."""
     values = {"organization": organization, "days": list(days)}
     return [SyncedDay(*row) for row in connection.execute(statement("allocations/synced_days"), values)]
 
 
 def costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[CostRow]]:
-    """Return the cost rows of some days, by day."""
+    """Return the stored cost rows of the given days, by day. Days without rows are absent."""
     values = {"organization": organization, "days": list(days)}
     found: dict[dt.date, list[CostRow]] = {}
     for day, *row in connection.execute(statement("costs/rows_of_days"), values):
@@ -71,7 +81,7 @@ def costs(connection: Connection, organization: str, days: Iterable[dt.date]) ->
 
 
 def user_costs(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, list[UserTotal]]:
-    """Return the stored totals per user, by day."""
+    """Return the stored totals of users by line item, by day. A day is absent if no totals are stored for it."""
     values = {"organization": organization, "days": list(days)}
     found: dict[dt.date, list[UserTotal]] = {}
     for day, *row in connection.execute(statement("allocations/user_costs_of_days"), values):
@@ -80,7 +90,10 @@ def user_costs(connection: Connection, organization: str, days: Iterable[dt.date
 
 
 def model_names(connection: Connection, organization: str, days: Iterable[dt.date]) -> dict[dt.date, dict[str, str]]:
-    """Return by day the billed name of each model whose name in usage differs."""
+    """Return the names of models that OpenAI bills under another name than it uses in usage.
+
+    The result has one dictionary for each day, from the name in usage to the billed name.
+    """
     values = {"organization": organization, "days": list(days)}
     found: dict[dt.date, dict[str, str]] = {}
     for day, usage_model, billed_model in connection.execute(statement("allocations/model_names_of_days"), values):
@@ -95,7 +108,10 @@ def store_user_costs(
     found: Mapping[dt.date, Iterable[UserTotal]],
     now: dt.datetime,
 ) -> None:
-    """Replace the totals per user of whole days in one transaction. Raises `ValueRefused`, with nothing changed."""
+    """Replace the stored totals of users for all of `days` in one transaction.
+
+    Raises `ValueRefused` if PostgreSQL cannot store a value. The stored totals then stay unchanged.
+    """
     values = {"organization": organization, "first": days.first, "last": days.last}
     try:
         with connection.transaction(), connection.cursor() as cursor:
@@ -104,7 +120,8 @@ def store_user_costs(
                 for day, rows in found.items():
                     for row in rows:
                         copy.write_row((organization, day, *row))
-            # A day without costs of any user is recorded as well, because an empty day is known and not missing.
+            # A day without costs of any user is recorded as well. Otherwise the day would look as if the totals of its
+            # users had never been fetched.
             notes = [{"organization": organization, "usage_date": day, "now": now} for day in days]
             cursor.executemany(_INSERT_USER_COST_DAY, notes)
     except errors.VALUE_ERRORS as error:
@@ -112,7 +129,7 @@ def store_user_costs(
 
 
 def store(connection: Connection, organization: str, shared: Mapping[dt.date, DayAllocation], now: dt.datetime) -> None:
-    """Replace the allocated costs of some days in one transaction."""
+    """Replace the stored allocations of all days in `shared` in one transaction."""
     with connection.transaction(), connection.cursor() as cursor:
         # Two concurrent runs that allocate the costs of one organization must wait for each other. Otherwise both runs
         # would insert rows for the same day.
@@ -143,7 +160,7 @@ def store(connection: Connection, organization: str, shared: Mapping[dt.date, Da
 
 
 def allocation_coverage(connection: Connection, organization: str, days: DayRange) -> AllocationCoverage:
-    """Return the spend of some days and the parts allocated to users and API keys."""
+    """Return the sums of the stored allocations over a range of days, in US dollars."""
     values = {"organization": organization, "first": days.first, "last": days.last}
     row = connection.execute(statement("allocations/coverage"), values).fetchone()
     return AllocationCoverage(*row) if row else AllocationCoverage(None, None, None)

@@ -1,6 +1,7 @@
-"""The PostgreSQL database: connections, and migrations of the schema `openai_costs`.
+"""Opens connections to the PostgreSQL database, and creates and migrates the database schema `openai_costs`.
 
-Each connection executes `queries/session/settings.sql`, which overrides the settings of the administrator.
+Each connection first executes `queries/session/settings.sql`. These session settings replace settings of the database's
+administrator that would disturb a run, for example a short `statement_timeout`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ _LOG = logging.getLogger(__name__)
 _NAME = "openai-costs"
 _NAMESPACE_EXISTS = "select to_regnamespace(%(name)s) is not null"
 _REVISION = "select version_num from openai_costs.alembic_version"
-# One process migrates, and others wait. The mode conflicts with itself, but not with reading: readers of the views, who
-# may not lock tables in any other mode, can neither block a migration here nor be blocked.
+# This lock makes a second process wait while a first process migrates the schema. The lock mode conflicts with itself
+# but not with SELECT, so users who only read the views neither block this lock nor wait for it.
 _LOCK_REVISION = "lock table openai_costs.alembic_version in share row exclusive mode"
 _CREATED_BY_ANOTHER = (
     psycopg.errors.UniqueViolation,
@@ -74,26 +75,28 @@ class Database:
 
     @contextmanager
     def connect(self, *, name: str = _NAME) -> Iterator[Connection]:
-        """Open a connection in autocommit mode with the settings of this package. `name` is its application name.
+        """Open a connection in autocommit mode, and close the connection at the end of the `with` block.
 
-        Raises `DatabaseUnavailable` for transient failures and `DatabaseRefused` for permanent ones, both when
-        connecting and while the connection is used.
+        `name` is the application name that PostgreSQL shows for the session. If connecting fails, or the connection
+        fails in the `with` block, raises `DatabaseUnavailable` for a transient failure and `DatabaseRefused` for a
+        permanent failure.
         """
         with self.connect_as(Connection, name=name) as connection:
             yield connection
 
     @contextmanager
     def connect_as(self, connection_class: type[_Connection], *, name: str) -> Iterator[_Connection]:
-        """Open a connection of a subclass of `Connection`, as `connect` does."""
+        """Open a connection as `connect` does, but as an instance of `connection_class`, a subclass of `Connection`."""
         with self._open_as(connection_class, name) as connection:
-            # Settings of the administrator such as a short `statement_timeout` would abort a run that waits for a lock
+            # The administrator of the database may have set a short `statement_timeout`, which would abort a run that
+            # waits for a lock. The session settings of this package replace it
             # (docs/decisions/0026-database-sessions.md).
             connection.execute(statement("session/settings"))
             yield connection
 
     @contextmanager
     def _open(self) -> Iterator[Connection]:
-        """Open a connection in autocommit mode with the settings of the administrator."""
+        """Open a connection in autocommit mode without the session settings of this package."""
         with self._open_as(Connection, _NAME) as connection:
             yield connection
 
@@ -117,13 +120,15 @@ class Database:
             raise failures.of_connecting(error, self.address, conninfo) from None
 
     def prepare(self) -> None:
-        """Create or migrate the schema and its views. If both are current, nothing is written.
+        """Create or migrate the schema `openai_costs` and its views. Writes nothing if schema and views are current.
 
-        Views of a newer release are not changed, because a newer release with the same schema only adds columns.
-        Concurrent processes are safe: one migrates, and the others wait. Raises a `WarehouseError`.
+        Views of a newer release are not changed, because a newer release with the same schema has only added columns to
+        them. If several processes call `prepare` at once, one of them migrates and the others wait. Raises a
+        `WarehouseError` if the database cannot be used or the migration fails.
         """
         with self._open() as connection:
-            # The check precedes the settings, which would affect other clients if a pooler shared the session.
+            # The server is checked before the session settings are made. If a connection pooler shares this session
+            # with other clients, the settings would affect them.
             check_server(connection, self._open, self.safe_url)
             connection.execute(statement("session/settings"))
             if _is_current(connection):
@@ -132,27 +137,34 @@ class Database:
         self._migrate()
 
     def check_privileges(self) -> None:
-        """Check the privileges of this user. Raises a `WarehouseError`."""
+        """Raise a `WarehouseError` if the database user may not create the schema or store rows."""
         with self.connect() as connection:
             check_privileges(connection, self.safe_url)
 
     def make_schema(self, name: str) -> None:
-        """Create a schema if it does not exist; an existing one may have another owner. Raises a `WarehouseError`."""
+        """Create the database schema `name` if it does not exist. A schema of another owner is accepted as well.
+
+        Raises a `WarehouseError` if the database fails or the user may not create schemas.
+        """
         with self.connect() as connection:
             found = connection.execute(_NAMESPACE_EXISTS, {"name": name}).fetchone()
             if not (found and found[0]):
-                # CREATE SCHEMA fails even with IF NOT EXISTS if another process creates the schema at the same time.
+                # If another process creates the schema at the same time, CREATE SCHEMA fails, even with IF NOT EXISTS.
+                # The schema exists then, so the error is ignored.
                 with suppress(*_CREATED_BY_ANOTHER):
                     connection.execute(f"create schema {name}")
 
     def grant_on_dagster(self) -> None:
-        """Grant the roles of docs/security.md their privileges on Dagster's tables. Raises a `WarehouseError`."""
+        """Grant privileges on Dagster's tables to the database roles that docs/security.md describes.
+
+        Raises a `WarehouseError` if the database fails.
+        """
         with self.connect() as connection:
             connection.execute(dagster_grants())
 
     def _migrate(self) -> None:
-        # libpq understands more forms of an address than SQLAlchemy, and a pool would keep the session open after the
-        # migration.
+        # SQLAlchemy cannot parse all addresses that psycopg accepts, so psycopg opens the connection. `NullPool` closes
+        # the connection after the migration, while a pool would keep it open.
         engine = sqlalchemy.create_engine(
             "postgresql+psycopg://", creator=self._migrating_connection, poolclass=sqlalchemy.NullPool
         )
@@ -162,8 +174,8 @@ class Database:
                     _migrate_in(connection)
                 return
             except sqlalchemy.exc.DBAPIError as error:
-                # The first migration has no table to lock. Of several at once, PostgreSQL lets one create the schema or
-                # the version table, and the others fail as soon as that one has committed.
+                # In a new database, there is no version table to lock. If several processes create the schema at once,
+                # one of them succeeds, and the others fail as soon as the first has committed. They then try again.
                 is_raced = isinstance(error.orig, _CREATED_BY_ANOTHER)
                 if not is_raced or attempt == _MIGRATION_ATTEMPTS - 1:
                     raise self._not_migrated(error.orig or error) from None
@@ -174,9 +186,10 @@ class Database:
 
     @contextmanager
     def reporting_waits(self, backend_pid: int, activity: str) -> Iterator[None]:
-        """Log the sessions that a server process waits for, while the block takes long.
+        """While the `with` block runs, log a warning if it waits for a lock that another database session holds.
 
-        `activity` names the work of the block in the message.
+        The first warning follows after 5 seconds and names the other session. `backend_pid` is the process id of the
+        PostgreSQL session that the `with` block uses, and `activity` names the work of the block in the warning.
         """
         ended = threading.Event()
 
@@ -200,10 +213,11 @@ class Database:
             ended.set()
 
     def _migrating_connection(self) -> Connection:
-        """Return a connection for SQLAlchemy, which controls its transaction and closes it."""
+        """Return a connection on which SQLAlchemy runs the migrations. SQLAlchemy closes the connection."""
         connection = self._new_connection(Connection, _NAME)
         connection.execute(statement("session/settings"))
-        # The settings were made in autocommit mode, because a rollback of the migration would undo them.
+        # The session settings are made in autocommit mode. In a transaction, a rollback of the migration would undo
+        # them.
         connection.autocommit = False
         return connection
 
@@ -228,7 +242,7 @@ def _scripts() -> ScriptDirectory:
 
 @cache
 def _known_revisions() -> set[str]:
-    # Alembic imports all migrations to list their revisions, so the list is cached.
+    # Alembic imports all migration files to list their revisions, which takes time, so the list is cached.
     return {script.revision for script in _scripts().walk_revisions()}
 
 
@@ -238,29 +252,35 @@ def _head() -> str | None:
 
 
 def _migrate_in(connection: sqlalchemy.Connection) -> None:
-    """Create or migrate the schema and its views in the transaction of a connection."""
+    """Create or migrate the schema `openai_costs` and its views in the current transaction of `connection`."""
     driver: Any = connection.connection.driver_connection
     if _revision(driver) is not None:
         connection.exec_driver_sql(_LOCK_REVISION)
-    if _is_current(driver):  # Another process migrated the schema while this one waited for the lock.
+    if _is_current(driver):  # Another process migrated the schema while this process waited for the lock.
         return
-    # Even if the schema exists, CREATE SCHEMA IF NOT EXISTS requires the privilege to create schemas.
+    # CREATE SCHEMA IF NOT EXISTS requires the privilege to create schemas, even if the schema exists. A user without
+    # this privilege can still migrate an existing schema.
     if not _has_namespace(connection, SCHEMA):
         connection.exec_driver_sql(f"create schema {SCHEMA}")
     config = Config()
-    # Alembic interpolates its options, so that a "%" in the path has to be doubled.
+    # Alembic replaces placeholders that start with "%" in its options, so a "%" in the path has to be doubled.
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     for view in views():
-        # SQLAlchemy always passes parameters, so psycopg would read a single "%" as a placeholder.
+        # SQLAlchemy always passes parameters to psycopg, which then reads a single "%" as the start of a placeholder.
+        # Each "%" in the SQL text therefore has to be doubled.
         connection.exec_driver_sql(view.replace("%", "%%"))
     connection.exec_driver_sql(grants().replace("%", "%%"))
     connection.exec_driver_sql(_STORE_METADATA, {"key": "views", "value": str(view_versions.CURRENT)})
 
 
 def _is_current(connection: Connection) -> bool:
-    """Return whether schema and views are current. Raises `SchemaNewer` for the schema of a newer release."""
+    """Return whether the schema and the views in the database are those of this release.
+
+    Views of a newer release with the same schema also count as current. Raises `SchemaNewer` if a newer release has
+    migrated the schema.
+    """
     revision = _revision(connection)
     if revision is not None and revision not in _known_revisions():
         raise errors.SchemaNewer(

@@ -1,4 +1,4 @@
-"""Names of projects, users and API keys, their earlier names, and users whose names must not be stored."""
+"""Stores names of projects, users and API keys, and the users whose names must not be stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _FORGOTTEN_USERS = "select user_id from openai_costs.forgotten_users"
 
 
 class Entry(NamedTuple):
-    """A project, user or API key. `kind` is ``project``, ``user`` or ``api_key``."""
+    """A project, user or API key of an organization, as listed by OpenAI. `kind` is project, user or api_key.
+
+    `project_id` and `owner_id` are the project and the owner of an API key, and None for projects and users.
+    """
 
     kind: DirectoryKind
     id: str
@@ -36,9 +39,10 @@ class Entry(NamedTuple):
 
 
 def store_entries(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
-    """Store entries and their current names. Earlier names stay, and names of forgotten users are not stored.
+    """Store projects, users or API keys with their current names, in one transaction.
 
-    Raises `ValueRefused`, with nothing changed.
+    Earlier names stay stored. Names of users who were forgotten with `openai-costs forget-user` are not stored. Raises
+    `ValueRefused` if PostgreSQL cannot store a value. In this case, nothing is changed.
     """
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
     try:
@@ -52,9 +56,11 @@ def store_entries(connection: Connection, organization: str, entries: Iterable[E
 
 
 def store_names(connection: Connection, organization: str, entries: Iterable[Entry], now: dt.datetime) -> None:
-    """Store names that were part of responses of costs or usage."""
+    """Store names of projects and users that were found in responses with costs."""
     values = [{"organization": organization, "now": now, **entry._asdict()} for entry in entries]
-    if not values:  # A transaction of a locked connection always writes, and its commit waits for the disk.
+    # Every transaction of a locked connection renews the lease, and its commit waits for the disk. Without names to
+    # store, this wait is not necessary.
+    if not values:
         return
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(statement("directory/upsert_name"), values)
@@ -63,7 +69,10 @@ def store_names(connection: Connection, organization: str, entries: Iterable[Ent
 def store_project_names(
     connection: Connection, organization: str, names: Mapping[str, str], observed_at: dt.datetime
 ) -> None:
-    """Store the latest name of each project. Only the directory stores projects with overlong ids."""
+    """Store the latest name of each project in the table `projects`, whose names the views show.
+
+    Skips ids longer than `MAX_KEY_LENGTH`, because PostgreSQL limits the size of an index entry.
+    """
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             statement("directory/upsert_project_name"),
@@ -83,46 +92,54 @@ def store_project_names(
 def mark_gone(
     connection: Connection, organization: str, kind: DirectoryKind, now: dt.datetime, *, project_id: str | None = None
 ) -> None:
-    """Set the status of entries that a complete synchronization at `now` did not list to ``gone``. Names stay."""
+    """Set the status of all entries of a kind that OpenAI no longer lists to ``gone``. Their names stay stored.
+
+    `now` is the time of a synchronization that stored the complete list. With `project_id`, only entries of this
+    project are changed.
+    """
     values = {"organization": organization, "kind": kind, "now": now, "project_id": project_id}
     with connection.transaction():
         connection.execute(statement("directory/mark_gone"), values)
 
 
 def forgotten_users(connection: Connection) -> set[str]:
-    """Return the ids of users whose names and email addresses must not be stored."""
+    """Return the ids of users whose names and email addresses must not be stored, as `forget-user` recorded them."""
     return {user for (user,) in connection.execute(_FORGOTTEN_USERS)}
 
 
 def find_users(connection: Connection, user: str) -> list[str]:
-    """Return the ids of the users whose id or email address equals a text; empty if no stored user matches."""
+    """Return the ids of all users whose id or email address equals `user`. Empty if no user matches."""
     found = {user_id for (user_id,) in connection.execute(statement("directory/find_users"), {"user": user})}
-    # A user whose name was never stored can still have costs under the id.
+    # A user whose name was never stored may still have costs, so the tables with costs are also searched for the id.
     row = connection.execute(statement("directory/has_rows_of_user"), {"user": user}).fetchone()
     return sorted(found | ({user} if row and row[0] else set()))
 
 
 def record_forgotten_user(connection: Connection, user_id: str, now: dt.datetime) -> None:
-    """Record that no name and no email address of this user may be stored from now on."""
+    """Record a user as forgotten: from now on, no name and no email address of the user may be stored."""
     connection.execute(statement("directory/insert_forgotten_user"), {"user_id": user_id, "now": now})
 
 
 def find_person(connection: Connection, user_id: str) -> Person:
-    """Return the names and email addresses of a user in all organizations."""
+    """Return the stored names and email addresses of a user in all organizations, to search for them in texts."""
     names: set[str] = set()
     own: set[str] = set()
     others: set[str] = set()
     for one, name, address in connection.execute(statement("directory/names_of_users")):
-        # Addresses of other users are collected as well, because they stay even if they look like an alias.
+        # An email address of another user may look like an alias of this user's address. It must stay stored, so the
+        # addresses of other users are collected as well.
         (own if one == user_id else others).update({address} - {None, ""})
-        # A name of one word may be an ordinary word, which must not be removed from other texts.
+        # A name of only one word may also be an ordinary word, which must not be removed from texts, so it is skipped.
         if one == user_id and name and len(name.split()) > 1:
             names.add(name)
     return Person(user_id, frozenset(own), frozenset(others - own), frozenset(names))
 
 
 def edit_buckets(connection: Connection, organization: str, edit: Callable[[bytes], bytes]) -> int:
-    """Apply `edit` to the raw buckets of an organization. Returns the number of changed buckets."""
+    """Replace each stored raw response of an organization by the result of `edit`, in one transaction.
+
+    Returns the number of responses that have changed.
+    """
     changed = 0
     with connection.transaction():
         for raw_id, raw in _buckets(connection, organization):
@@ -139,22 +156,27 @@ def edit_buckets(connection: Connection, organization: str, edit: Callable[[byte
 
 
 def buckets_with(connection: Connection, organization: str, is_found: Callable[[bytes], bool]) -> int:
-    """Return the number of raw buckets of an organization for which a condition is true."""
+    """Return the number of stored raw responses of an organization for which `is_found` returns true."""
     with connection.transaction():
         return sum(is_found(raw) for _, raw in _buckets(connection, organization))
 
 
 def delete_names(connection: Connection, organization: str, user_id: str, addresses: Iterable[str]) -> int:
-    """Delete the names and addresses of a user, also in alerts and in names that contain one of the addresses."""
+    """Delete the names and email addresses of a user in one organization, and return the number of deleted names.
+
+    Also removes the names from stored alerts, and deletes other names that contain one of the addresses.
+    """
     values = {"organization": organization, "user_id": user_id, "addresses": sorted(addresses)}
     with connection.transaction():
-        # The stored names show which text to replace in alerts, so the alerts are edited before the names are deleted.
+        # The SQL statement that edits the alerts reads the stored names to find the texts to replace, so the names are
+        # deleted only after it.
         connection.execute(statement("directory/delete_name_in_alerts"), values)
         return connection.execute(statement("directory/delete_names"), values).rowcount
 
 
 def _buckets(connection: Connection, organization: str) -> Iterator[tuple[int, bytes]]:
-    # A named cursor fetches rows in batches, because all raw responses of an organization may not fit into memory.
+    # A named cursor is a server-side cursor, which fetches rows in batches. All raw responses of an organization may
+    # not fit into memory at once.
     with connection.cursor(name="bodies") as bodies:
         for raw_id, body in bodies.execute(_RAW_BUCKETS, {"organization": organization}):
             yield raw_id, zlib.decompress(body)

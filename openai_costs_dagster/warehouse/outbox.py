@@ -1,8 +1,8 @@
-"""The outbox of alerts, and the messages that deliver the alerts to channels.
+"""Stores alerts in the table `outbox`, and the messages that deliver alerts to channels in the table `messages`.
 
-An alert is written in the transaction that records its cause. A router groups alerts into messages, one per channel and
-cause. A sender claims a message for one attempt with a lease. If the sender dies, another sender may claim the message
-when the lease has expired.
+An alert is stored in the same transaction as its cause. A router later groups alerts into messages, one message for
+each channel and cause. A sender reserves a message for one attempt to deliver it, for a limited time. If the sender
+dies, another sender can reserve the message after this time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.lock import transaction_lock
 from openai_costs_dagster.warehouse.statements import statement
 
-# The unique index of the outbox covers `text_key(dedup_key)`, and only the same expression can use the index.
+# The unique index of the table `outbox` is on the expression `text_key(dedup_key)`. PostgreSQL uses the index only for
+# a query with the same expression.
 _IS_RECORDED = """
 select exists (
     select from openai_costs.outbox
@@ -32,10 +33,10 @@ _MARK_ROUTED = "update openai_costs.outbox set routed_at = %(now)s where alert_i
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert. A second alert with the same `dedup_key` is never recorded.
+    """An alert to record. If an alert with the same `dedup_key` was recorded before, the new alert is discarded.
 
-    `kind` is anomaly, budget, sync_failure or test. `facts` are pairs of label and value, `page` is a path in the
-    Dagster UI, and `chart` is a PNG image.
+    `kind` is anomaly, budget, sync_failure or test. `facts` are pairs of label and value, `page` is the path of a page
+    in the Dagster UI, and `chart` is a PNG image.
     """
 
     dedup_key: str
@@ -55,19 +56,22 @@ class Alert:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredAlert(Alert):
-    """A recorded alert with its id."""
+    """An alert in the table `outbox`, with its id and the time at which it was recorded."""
 
     alert_id: int
     created_at: dt.datetime
 
 
 def dedup_key(*parts: str) -> str:
-    """Join parts with slashes. Slashes within a part are escaped, so that different parts never yield the same key."""
+    """Return a deduplication key: `parts` joined by slashes.
+
+    Slashes inside a part are escaped, so that two different lists of parts never yield the same key.
+    """
     return "/".join(part.replace("\\", "\\\\").replace("/", "\\/") for part in parts)
 
 
 class Message(NamedTuple):
-    """A message that was claimed for one attempt of delivery. `attempts` includes this attempt."""
+    """A message that this process has reserved for one attempt to deliver it. `attempts` includes this attempt."""
 
     message_id: int
     channel: str
@@ -78,7 +82,11 @@ class Message(NamedTuple):
 
 
 class DeliveryState(NamedTuple):
-    """Undelivered messages of a channel: `waiting` ones are retried, `dead` ones are not."""
+    """The undelivered messages of one channel.
+
+    `waiting` is the number of messages that are sent or retried later, `waiting_since` the time of the oldest of these,
+    and `dead` the number of messages that are not retried. `last_error` is None if no attempt has failed.
+    """
 
     channel: str
     waiting: int
@@ -88,7 +96,7 @@ class DeliveryState(NamedTuple):
 
 
 class RecentAlert(NamedTuple):
-    """An alert and its deliveries, each as channel and state."""
+    """A recorded alert, and its deliveries. Each delivery is a text with the channel's name and the message's state."""
 
     created_at: dt.datetime
     organization: str | None
@@ -102,18 +110,27 @@ class RecentAlert(NamedTuple):
 
 
 def lock(connection: Connection, organization: str) -> None:
-    """Lock the alerts of an organization until the transaction ends, so that concurrent runs alert once."""
+    """Lock the alerts of an organization until the transaction ends.
+
+    A concurrent run waits for the lock and then sees the recorded alerts, so that it does not record them twice.
+    """
     transaction_lock(connection, organization, "alerts")
 
 
 def record(connection: Connection, alert: Alert, now: dt.datetime, *, acknowledged: bool = False) -> bool:
-    """Record an alert and return whether it is new. An `acknowledged` alert is never sent."""
+    """Record an alert. Return False if an alert with the same deduplication key was recorded before.
+
+    With `acknowledged`, the alert is recorded but never sent.
+    """
     values = {**asdict(alert), "facts": json.dumps(list(alert.facts)), "now": now, "acknowledged": acknowledged}
     return connection.execute(statement("alerts/insert_alert"), values).rowcount > 0
 
 
 def record_routed(connection: Connection, alert: Alert, now: dt.datetime) -> StoredAlert:
-    """Record an alert that the caller sends itself, so that no other process creates messages for it."""
+    """Record an alert that the caller itself sends, and return the recorded alert.
+
+    The alert is marked as routed in the same transaction, so that no other process creates messages for it.
+    """
     with connection.transaction():
         record(connection, alert, now)
         (stored,) = [one for one in unrouted(connection) if one.dedup_key == alert.dedup_key]
@@ -124,7 +141,10 @@ def record_routed(connection: Connection, alert: Alert, now: dt.datetime) -> Sto
 def store_finished_message(
     connection: Connection, channel: str, idempotency_key: str, alert: StoredAlert, error: str | None, now: dt.datetime
 ) -> None:
-    """Record a message after its only attempt: as delivered, or as dropped with its error."""
+    """Store a message after the only attempt to deliver it.
+
+    The message is stored as delivered if `error` is None, and otherwise as dropped with this error.
+    """
     values = {
         "channel": channel,
         "idempotency_key": idempotency_key,
@@ -137,27 +157,27 @@ def store_finished_message(
 
 
 def is_recorded(connection: Connection, dedup_key: str) -> bool:
-    """Return whether an alert with this key was recorded, whether sent or acknowledged."""
+    """Return whether an alert with the deduplication key `dedup_key` was recorded, even if it was never sent."""
     row = connection.execute(_IS_RECORDED, {"dedup_key": dedup_key}).fetchone()
     return bool(row and row[0])
 
 
 def unrouted(connection: Connection) -> list[StoredAlert]:
-    """Return the alerts without messages, locked until the transaction ends."""
+    """Return the alerts for which no messages were created yet. Locks the alerts until the transaction ends."""
     with connection.cursor(row_factory=class_row(StoredAlert)) as cursor:
         return cursor.execute(statement("alerts/unrouted")).fetchall()
 
 
 def alerts(connection: Connection, alert_ids: Sequence[int]) -> list[StoredAlert]:
-    """Return alerts by their ids, oldest first."""
+    """Return the recorded alerts with the given ids, oldest first."""
     with connection.cursor(row_factory=class_row(StoredAlert)) as cursor:
         return cursor.execute(statement("alerts/by_id"), {"alert_ids": list(alert_ids)}).fetchall()
 
 
 def mark_routed(connection: Connection, alert_ids: Sequence[int], now: dt.datetime) -> None:
-    """Record the time at which the messages of some alerts were created.
+    """Mark alerts as routed at the time `now`, so that no further messages are created for them.
 
-    An alert that no channel accepts is marked as well, although it has no messages.
+    An alert that no channel accepts is marked as well, although no message was created for it.
     """
     connection.execute(_MARK_ROUTED, {"alert_ids": list(alert_ids), "now": now})
 
@@ -172,9 +192,9 @@ def store_message(
     due_at: dt.datetime,
     now: dt.datetime,
 ) -> bool:
-    """Create a message, or add the alerts to an unsent message with the same key.
+    """Create a message to a channel. If an unsent message has the same key, add the alerts to that message.
 
-    Returns False if a message with this key was already sent.
+    Returns False, and stores nothing, if a message with the same `idempotency_key` was already sent.
     """
     values = {
         "channel": channel,
@@ -190,19 +210,25 @@ def store_message(
 def claim_message(
     connection: Connection, channel: str, after: int, now: dt.datetime, leased_to: dt.datetime
 ) -> Message | None:
-    """Claim the oldest due message of a channel with an id above `after`. The lease ends at `leased_to`."""
+    """Reserve the oldest due message of a channel with an id above `after` for this process, and return it.
+
+    Returns None if no such message is due. Until `leased_to`, no other process can reserve the message.
+    """
     values = {"channel": channel, "after": after, "now": now, "leased_to": leased_to}
     row = connection.execute(statement("alerts/claim_message"), values).fetchone()
     return Message(*row) if row else None
 
 
 def drop_unconfigured(connection: Connection, channels: Sequence[str], now: dt.datetime) -> int:
-    """Drop the messages of channels that are not configured any more. Returns the number of dropped messages."""
+    """Give up the undelivered messages of all channels that are not listed in `channels`, and return their number.
+
+    Such channels were removed from the configuration.
+    """
     return connection.execute(statement("alerts/drop_unconfigured"), {"channels": list(channels), "now": now}).rowcount
 
 
 def mark_delivered(connection: Connection, message: Message, now: dt.datetime) -> None:
-    """Record the delivery of a message, and the time of the alert for findings in the message."""
+    """Record that a message was delivered, and set the alert time of the anomaly findings in the message to `now`."""
     with connection.transaction():
         connection.execute(statement("alerts/mark_delivered"), {"message_id": message.message_id, "now": now})
         connection.execute(statement("alerts/mark_findings_alerted"), {"alert_ids": message.alert_ids, "now": now})
@@ -211,7 +237,7 @@ def mark_delivered(connection: Connection, message: Message, now: dt.datetime) -
 def record_failed_attempt(
     connection: Connection, message: Message, error: str, due_at: dt.datetime, now: dt.datetime, *, dead: bool
 ) -> None:
-    """Record a failed attempt. The message is retried at `due_at`, or never again if `dead`."""
+    """Record a failed attempt to deliver a message. The next attempt is at `due_at`; with `dead`, none follows."""
     values = {
         "message_id": message.message_id,
         "attempts": message.attempts,
@@ -224,15 +250,15 @@ def record_failed_attempt(
 
 
 def delivery_states(connection: Connection) -> list[DeliveryState]:
-    """Return the channels with undelivered messages."""
+    """Return the numbers of undelivered messages, for each channel that has any."""
     return [DeliveryState(*row) for row in connection.execute(statement("alerts/delivery_states"))]
 
 
 def requeue_dead(connection: Connection, now: dt.datetime) -> int:
-    """Schedule all dead messages for another attempt. Returns their number."""
+    """Schedule all messages that are no longer retried for another attempt, and return the number of messages."""
     return connection.execute(statement("alerts/requeue_dead"), {"now": now}).rowcount
 
 
 def recent(connection: Connection, count: int) -> list[RecentAlert]:
-    """Return the latest `count` alerts, newest first."""
+    """Return the latest `count` recorded alerts with the states of their deliveries, newest first."""
     return [RecentAlert(*row) for row in connection.execute(statement("alerts/recent"), {"count": count})]

@@ -1,4 +1,4 @@
-"""Deletion of all rows of an organization, in the tables of this package and of Dagster."""
+"""Deletes all rows of an organization from the tables of this package and from Dagster's own tables."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ _TABLES = (
     "locks",
     "organizations",
 )
-"""The tables with one row per organization or finer. Line items are shared by all organizations and stay."""
+"""The tables whose rows belong to one organization each, so that `purge` deletes all rows of the organization.
+
+The table `line_items` is missing here, because all organizations use the same line items.
+"""
 
 _CONDITIONS: Mapping[str, LiteralString] = {
     "event_logs": "asset_key ~ %(pattern)s or event ~ %(pattern)s",
@@ -53,28 +56,31 @@ _CONDITIONS: Mapping[str, LiteralString] = {
     "concurrency_slots": "concurrency_key = %(pool)s",
     "pending_steps": "concurrency_key = %(pool)s",
     "job_ticks": "tick_body ~ %(pattern)s",
-    # A finished backfill of several organizations is deleted as a whole. The costs that the backfill stored for the
-    # other organizations stay.
+    # A finished backfill that also covered other organizations is deleted from Dagster's list of backfills as a whole.
+    # The costs that it stored for other organizations stay. Running backfills are not deleted.
     "bulk_actions": "body ~ %(pattern)s and status not in ('REQUESTED', 'CANCELING', 'FAILING')",
 }
-"""The condition for rows of one organization, by table of Dagster."""
+"""The SQL condition that selects the rows of one organization in each of Dagster's tables, by table name."""
 
 
 def purge(connection: Connection, organization: str) -> dict[str, int]:
-    """Delete all rows of an organization in one transaction. Returns the number of deleted rows by table."""
+    """Delete all rows of an organization from the tables of this package, in one transaction.
+
+    Returns the number of deleted rows by table.
+    """
     values = {"organization": organization}
     with connection.transaction():
         deleted = {table: _delete(connection, table, values) for table in _TABLES}
-        # A row of sensor_ticks covers several organizations, so only the name is removed from the row.
+        # A row of the table `sensor_ticks` lists several organizations, so the row stays and only the name is removed.
         deleted["sensor_ticks"] = connection.execute(statement("purge/sensor_ticks"), values).rowcount
     return deleted
 
 
 def purge_dagster(connection: Connection, key_prefix: Sequence[str], *, pool: str) -> int:
-    """Delete rows of Dagster's tables that still name an organization after Dagster has wiped its assets.
+    """Delete the rows of an organization that remain in Dagster's tables after Dagster has wiped the assets.
 
-    `key_prefix` is the common beginning of the organization's asset keys, `pool` its concurrency pool. Returns the
-    number of deleted rows, which is 0 if Dagster's storage is in another database.
+    `key_prefix` is the common beginning of the organization's asset keys, and `pool` is the organization's concurrency
+    pool. Returns the number of deleted rows, which is 0 if Dagster stores its runs in another database.
     """
     values = {"pattern": _pattern(key_prefix), "pool": pool}
     with connection.transaction():
@@ -86,7 +92,7 @@ def purge_dagster(connection: Connection, key_prefix: Sequence[str], *, pool: st
                 values,
             ).rowcount
             for table, condition in _CONDITIONS.items()
-            # If Dagster stores its runs in another database, this database has none of Dagster's tables.
+            # If Dagster stores its runs in another database, its tables do not exist here, and a DELETE would fail.
             if table in existing
         )
 

@@ -1,4 +1,7 @@
-"""Queries of the spend report across organizations. Amounts are US dollars unless a currency is named; days are UTC."""
+"""Queries of the spend report over all organizations.
+
+Amounts are in US dollars, except in records with a field `currency`. Days are UTC days.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from openai_costs_dagster.days import DayRange
 from openai_costs_dagster.warehouse.database import Connection
 from openai_costs_dagster.warehouse.statements import statement
 
-_AT_ONCE = 20_000  # Rows per fetch of the server-side cursor.
+_AT_ONCE = 20_000  # The number of rows that one round trip fetches from the database.
 
 
 class Cell(NamedTuple):
-    """The cost of a day by all dimensions that the report can filter."""
+    """The cost of one UTC day for one combination of all fields by which the report can filter."""
 
     organization: str
     usage_date: dt.date
@@ -28,7 +31,10 @@ class Cell(NamedTuple):
 
 
 class SpentPart(NamedTuple):
-    """A line item of the bill in two ranges of days. Unknown quantities are None."""
+    """The cost of one line item in two ranges of days, to compare them.
+
+    `earlier_amount` and `earlier_quantity` belong to the earlier range. A quantity is None if OpenAI reported none.
+    """
 
     organization: str
     project: str
@@ -43,7 +49,11 @@ class SpentPart(NamedTuple):
 
 
 class MonthlyUnitCost(NamedTuple):
-    """The cost of a model's tokens in a month, over the days with both costs and usage."""
+    """The cost, number of tokens and number of requests of one model in one month.
+
+    Only days for which costs and usage are both stored are included, because the cost per token would be wrong
+    otherwise.
+    """
 
     organization: str
     model: str
@@ -54,7 +64,7 @@ class MonthlyUnitCost(NamedTuple):
 
 
 class CurrentName(NamedTuple):
-    """The current name of a project, user or API key."""
+    """The current name of the project, user or API key with this id. `kind` is project, user or api_key."""
 
     organization: str
     kind: str
@@ -63,7 +73,7 @@ class CurrentName(NamedTuple):
 
 
 class NonFinalDay(NamedTuple):
-    """A day that is missing or provisional."""
+    """A UTC day whose costs may still change (provisional), or whose costs are not stored (missing)."""
 
     organization: str
     usage_date: dt.date
@@ -71,7 +81,7 @@ class NonFinalDay(NamedTuple):
 
 
 class Restatement(NamedTuple):
-    """A restatement of a settled day. `parts` is the number of changed rows."""
+    """A later change of a settled day's costs by OpenAI. `parts` is the number of cost rows that changed."""
 
     organization: str
     usage_date: dt.date
@@ -82,7 +92,7 @@ class Restatement(NamedTuple):
 
 
 class OtherCurrencyAmount(NamedTuple):
-    """The cost of a day in a currency other than US dollars."""
+    """The cost of one UTC day in a currency other than US dollars. `amount` is in units of `currency`."""
 
     organization: str
     usage_date: dt.date
@@ -91,9 +101,13 @@ class OtherCurrencyAmount(NamedTuple):
 
 
 def cells(connection: Connection, organizations: Sequence[str], days: DayRange) -> Iterator[Cell]:
-    """Yield the spend of a range of days in no particular order. A server-side cursor bounds the memory."""
+    """Yield the costs of a range of days in no particular order.
+
+    A server-side cursor fetches the rows in batches, because all rows of a long range may not fit into memory.
+    """
     with connection.transaction(), connection.cursor("report_cells") as cursor:
-        # By default, psycopg fetches only 100 rows per round trip from a server-side cursor.
+        # By default, psycopg fetches only 100 rows per round trip from a server-side cursor, which is slow for many
+        # rows.
         cursor.itersize = _AT_ONCE
         yield from map(Cell._make, cursor.execute(statement("report/cells"), _parameters(organizations, days)))
 
@@ -101,13 +115,16 @@ def cells(connection: Connection, organizations: Sequence[str], days: DayRange) 
 def spent_parts(
     connection: Connection, organizations: Sequence[str], days: DayRange, earlier: DayRange
 ) -> list[SpentPart]:
-    """Return the billed line items of the ranges `days` and `earlier`. The range `earlier` must end before `days`."""
+    """Return the cost of each line item in the range `days` and in the range `earlier`.
+
+    The range `earlier` must end before `days` begins.
+    """
     values = {**_parameters(organizations, days), "earlier_first": earlier.first, "earlier_last": earlier.last}
     return [SpentPart._make(row) for row in connection.execute(statement("report/spent_parts"), values)]
 
 
 def monthly_unit_costs(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[MonthlyUnitCost]:
-    """Return unit costs by month, oldest first."""
+    """Return the cost and the number of tokens of each model in each month of a range, oldest month first."""
     rows = connection.execute(statement("report/monthly_unit_costs"), _parameters(organizations, days))
     return [MonthlyUnitCost._make(row) for row in rows]
 
@@ -115,14 +132,20 @@ def monthly_unit_costs(connection: Connection, organizations: Sequence[str], day
 def current_names(
     connection: Connection, organizations: Sequence[str], with_addresses: Sequence[str]
 ) -> list[CurrentName]:
-    """Return current names. For organizations in `with_addresses`, the email address replaces a missing name."""
+    """Return the current names of all projects, users and API keys of the organizations.
+
+    For organizations in `with_addresses`, a user without a name is shown by the user's email address.
+    """
     values = {"organizations": list(organizations), "with_addresses": list(with_addresses)}
     rows = connection.execute(statement("report/current_names"), values)
     return [CurrentName._make(row) for row in rows]
 
 
 def non_final_days(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[NonFinalDay]:
-    """Return the provisional and missing days of a range. The last day, today, is never reported as missing."""
+    """Return the provisional and missing days of a range that ends today.
+
+    Today is never returned as missing, because its costs may not have been fetched yet.
+    """
     rows = connection.execute(statement("report/non_final_days"), _parameters(organizations, days))
     return [NonFinalDay._make(row) for row in rows]
 
@@ -130,13 +153,13 @@ def non_final_days(connection: Connection, organizations: Sequence[str], days: D
 def restatements(
     connection: Connection, organizations: Sequence[str], since: dt.datetime, most: int
 ) -> list[Restatement]:
-    """Return the `most` largest restatements that were detected at or after `since`."""
+    """Return the `most` largest changes by OpenAI of costs of settled days that were detected at or after `since`."""
     values = {"organizations": list(organizations), "since": since, "most": most}
     return [Restatement._make(row) for row in connection.execute(statement("report/restatements"), values)]
 
 
 def other_currencies(connection: Connection, organizations: Sequence[str], days: DayRange) -> list[OtherCurrencyAmount]:
-    """Return costs in currencies other than US dollars, by day."""
+    """Return the daily costs in currencies other than US dollars. All other figures of the report leave them out."""
     rows = connection.execute(statement("report/other_currencies"), _parameters(organizations, days))
     return [OtherCurrencyAmount._make(row) for row in rows]
 
@@ -146,7 +169,7 @@ def _parameters(organizations: Sequence[str], days: DayRange) -> dict[str, objec
 
 
 def first_stored_days(connection: Connection, organizations: Sequence[str]) -> dict[str, dt.date]:
-    """Return the first stored day of each organization; organizations without stored days are absent."""
+    """Return the first UTC day with stored costs by organization. Organizations without stored costs are absent."""
     return dict(
         connection.execute(statement("report/first_stored_days"), {"organizations": list(organizations)}).fetchall()
     )

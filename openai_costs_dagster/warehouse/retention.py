@@ -1,4 +1,4 @@
-"""Deletion of raw responses after their retention period. Rows and revisions stay."""
+"""Deletes OpenAI's raw responses after a configured number of days. Cost rows, usage rows and revisions stay stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from openai_costs_dagster.warehouse.statements import statement
 
 
 def delete_raw_buckets(connection: Connection, organization: str, *, older_than: dt.date) -> int:
-    """Delete the raw responses of costs and usage of days before `older_than`. Returns their number."""
+    """Delete an organization's raw responses of costs and usage for UTC days before `older_than`.
+
+    Returns the number of deleted responses.
+    """
     values = {"organization": organization, "older_than": older_than}
     with connection.transaction():
         return connection.execute(statement("costs/delete_old_raw_buckets"), values).rowcount

@@ -1,12 +1,13 @@
-"""The version of the views and grants. The version only increases, so that an older release never replaces newer views.
+"""Defines the version number of the views and grants, so that an older release never replaces the views of a newer one.
 
-After every change of a view, of a grant, or of the list of tables, add a line to `DIGESTS` with the next number. The
-test `test_changed_views_need_a_new_version` fails without it and prints the line to add. After a merge of two branches
-that added the same number, keep the released line and add the digest of the merged views under the next number.
+After every change of a view, of a grant, or of the list of tables, add a line to `DIGESTS` with the next version
+number. If this line is missing, the test `test_changed_views_need_a_new_version` fails and prints the line. If two
+branches added the same version number, keep the line that was released, and add the digest of the merged views under
+the next number.
 
-Newer views keep every column of the older ones in place and add columns at the end only, because older releases that
-know the same schema go on to read them. Any other change of a view needs a migration, and older releases refuse a
-migrated schema.
+A new version of a view must keep all existing columns in place and may only add columns at the end, because older
+releases with the same schema still read the view. Any other change of a view needs a migration of the schema. Older
+releases then refuse to use the database.
 """
 
 from __future__ import annotations
@@ -35,5 +36,8 @@ def digest() -> str:
 
 
 def parse(stored: str | None) -> int:
-    """The version that a database stores; 0 without one, and for digests that snapshots before 0.1.0 stored."""
+    """Return the version number of the views from the text `stored` in a database.
+
+    Returns 0 if the database stores no version, or a digest, which development versions before 0.1.0 stored instead.
+    """
     return int(stored) if stored and stored.isdecimal() else 0
