@@ -51,7 +51,7 @@ def subtract(left: Decimal, right: Decimal) -> Decimal:
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
-    """Return the exact sum of all amounts, or 0 if there are none."""
+    """Return the exact sum of all amounts, or 0 without amounts."""
     result = _ZERO
     for amount in amounts:
         # A sum with a zero whose exponent is -6176 would have thousands of additional digits.

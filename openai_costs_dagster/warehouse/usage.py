@@ -78,8 +78,8 @@ def store(connection: Connection, window: UsageWindow, buckets: Iterable[UsageDa
             _copy_buckets(connection, buckets)
             connection.execute(statement("usage/delete_rows"), values)
             _copy_rows(connection, window, buckets)
-            # Raw responses of usage and of costs share the table `raw_buckets`, and the column `source` tells them
-            # apart. The SQL files of costs therefore also store the raw responses of usage.
+            # Raw responses of usage and of costs share the table `raw_buckets`. The column `source` distinguishes the
+            # two. The SQL files of costs therefore also store the raw responses of usage.
             connection.execute(statement("costs/delete_provisional_buckets"), values)
             connection.execute(statement("costs/insert_raw_buckets"), values)
             _note_days(connection, values, buckets)
