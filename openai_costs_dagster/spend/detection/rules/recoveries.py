@@ -15,8 +15,8 @@ from openai_costs_dagster.spend.detection.state.levels import Levels
 _RETURN_TOLERANCE = 0.4
 # The smallest share of the distance to an earlier level that a day must have covered to count as a return.
 _RETURN_SHARE = 0.4
-# The same distance in sigmas, for series with much noise. If this distance is larger than `_RETURN_TOLERANCE` on a day,
-# this distance applies.
+# The tolerance of a return in sigmas. For series with much noise, this tolerance is larger than `_RETURN_TOLERANCE` and
+# `_STEEP_RISE_TOLERANCE`, and the larger tolerance applies.
 _RETURN_SIGMAS = 2.5
 # The largest difference between a slow fall and an earlier change of level that match, as a share of the change.
 _SLOW_RETURN_SHARE = 0.25
